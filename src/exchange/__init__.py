@@ -1,0 +1,1 @@
+"""The market: a compiled matching engine, simulated participants, and the exchange process."""

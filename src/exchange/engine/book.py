@@ -1,0 +1,143 @@
+"""The book: orders in price-time priority. Levels and links only; it knows no rule of the market.
+
+A ladder row is `price - price_base`. Rows with orders have their bit set in `occupied`; every row at
+or below the best bid holds bids, every row at or above the best ask holds asks.
+"""
+
+import numpy as np
+
+from exchange.engine.bits import highest_bit, lowest_bit
+from exchange.engine.codes import Side
+from exchange.engine.kernel import kernel
+
+ONE = np.uint64(1)
+ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+
+
+@kernel
+def find_order(market, order_id):
+    """Slot of a resting order, 0 when there is none of that id."""
+    slot = order_id & (len(market.orders) - 1)
+    return slot if slot != 0 and market.orders[slot].order_id == order_id else 0
+
+
+@kernel
+def take_slot(market):
+    """Reserve an order slot, 0 when every slot is taken. Give it back with `free_slot`."""
+    slot = market.free_slot
+    if slot != 0:
+        market.free_slot = market.orders[slot].next
+    elif market.n_slots_used + 1 < len(market.orders):
+        market.n_slots_used += 1
+        slot = market.n_slots_used
+    return slot
+
+
+@kernel
+def free_slot(market, slot):
+    """Give a slot back; its order id is forgotten."""
+    order = market.orders[slot]
+    order.order_id = 0
+    order.next = market.free_slot
+    market.free_slot = slot
+
+
+@kernel
+def rest(market, slot):
+    """Put an order (already written in its slot) at the end of the queue at its price."""
+    order = market.orders[slot]
+    row = order.price - market.price_base
+    level = market.levels[row]
+    order.next = 0
+    order.previous = level.tail
+    if level.tail != 0:
+        market.orders[level.tail].next = slot
+    else:
+        level.head = slot
+        open_row(market, order.side, row)
+    level.tail = slot
+    level.quantity += order.quantity
+    level.n_orders += 1
+    market.n_resting += 1
+
+
+@kernel
+def unlink(market, slot):
+    """Take an order out of the queue at its price. Its slot stays reserved."""
+    order = market.orders[slot]
+    row = order.price - market.price_base
+    level = market.levels[row]
+    if order.previous != 0:
+        market.orders[order.previous].next = order.next
+    else:
+        level.head = order.next
+    if order.next != 0:
+        market.orders[order.next].previous = order.previous
+    else:
+        level.tail = order.previous
+    level.quantity -= order.quantity
+    level.n_orders -= 1
+    market.n_resting -= 1
+    if level.head == 0:
+        close_row(market, order.side, row)
+
+
+@kernel
+def open_row(market, side, row):
+    """The first order has come to this row."""
+    market.occupied[row >> 6] |= ONE << np.uint64(row & 63)
+    if side == Side.BUY:
+        market.best_bid = max(market.best_bid, row)
+    elif market.best_ask == 0 or row < market.best_ask:
+        market.best_ask = row
+
+
+@kernel
+def close_row(market, side, row):
+    """The last order has left this row."""
+    market.occupied[row >> 6] &= ~(ONE << np.uint64(row & 63))
+    if side == Side.BUY:
+        if row == market.best_bid:
+            market.best_bid = occupied_row_below(market, row)
+    elif row == market.best_ask:
+        market.best_ask = occupied_row_above(market, row)
+
+
+@kernel
+def occupied_row_below(market, row):
+    """The next row below that holds orders, 0 when none does."""
+    word = row >> 6
+    found = market.occupied[word] & ~(ALL << np.uint64(row & 63))
+    while found == 0:
+        word -= 1
+        if word < 0:
+            return 0
+        found = market.occupied[word]
+    return (word << 6) + highest_bit(found)
+
+
+@kernel
+def occupied_row_above(market, row):
+    """The next row above that holds orders, 0 when none does."""
+    word = row >> 6
+    found = market.occupied[word] & ~(ALL >> np.uint64(63 - (row & 63)))
+    while found == 0:
+        word += 1
+        if word == len(market.occupied):
+            return 0
+        found = market.occupied[word]
+    return (word << 6) + lowest_bit(found)
+
+
+@kernel
+def best_opposite(market, side):
+    """Ladder row of the best price that an order of this side can trade with, 0 when none."""
+    return market.best_ask if side == Side.BUY else market.best_bid
+
+
+@kernel
+def next_worse(market, side, row):
+    """From a row of this side's book to its next worse one, 0 at the end."""
+    if side == Side.BUY:
+        return occupied_row_below(market, row)
+    return occupied_row_above(market, row)

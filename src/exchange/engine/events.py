@@ -1,0 +1,74 @@
+"""What happened, written into the market's event buffer in the order it happened."""
+
+from exchange.engine.codes import EventKind
+from exchange.engine.kernel import kernel
+
+
+@kernel
+def new_event(market, kind, account, side, order_id, price, quantity):
+    """Append an event and return its record; the fields not named here are 0."""
+    market.sequence += 1
+    event = market.events[market.n_events]
+    market.n_events += 1
+    event.sequence = market.sequence
+    event.time_ns = market.now_ns
+    event.order_id = order_id
+    event.maker_order_id = 0
+    event.price = price
+    event.quantity = quantity
+    event.price_before = 0
+    event.quantity_before = 0
+    event.account = account
+    event.maker_account = 0
+    event.kind = kind
+    event.side = side
+    event.reason = 0
+    event.kept_priority = 0
+    return event
+
+
+@kernel
+def emit_rested(market, order):
+    new_event(
+        market,
+        EventKind.RESTED,
+        order.account,
+        order.side,
+        order.order_id,
+        order.price,
+        order.quantity,
+    )
+
+
+@kernel
+def emit_traded(market, taker_id, taker, taker_side, maker, quantity):
+    """maker: the resting order, its quantity already reduced by the trade."""
+    event = new_event(market, EventKind.TRADED, taker, taker_side, taker_id, maker.price, quantity)
+    event.maker_order_id = maker.order_id
+    event.maker_account = maker.account
+    event.quantity_before = maker.quantity
+
+
+@kernel
+def emit_canceled(market, account, side, order_id, price, quantity, reason):
+    event = new_event(market, EventKind.CANCELED, account, side, order_id, price, quantity)
+    event.reason = reason
+
+
+@kernel
+def emit_replaced(market, order, price, quantity, kept_priority):
+    """order: still as it was; price and quantity: as they become."""
+    event = new_event(
+        market, EventKind.REPLACED, order.account, order.side, order.order_id, price, quantity
+    )
+    event.price_before = order.price
+    event.quantity_before = order.quantity
+    event.kept_priority = kept_priority
+
+
+@kernel
+def emit_rejected(market, account, side, order_id, price, quantity, reason):
+    """Returns -reason: what a refused command returns to its caller."""
+    event = new_event(market, EventKind.REJECTED, account, side, order_id, price, quantity)
+    event.reason = reason
+    return -reason

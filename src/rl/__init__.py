@@ -1,0 +1,1 @@
+"""How to learn to trade: environments and training over the same engine."""
