@@ -1,7 +1,7 @@
-"""Commands as records, applied to the markets of one venue: one at a time or an array of them.
+"""Commands applied to the markets of one venue: one at a time, or an array of them.
 
-What happened stands in the market's events afterwards. `door.py` takes the same commands as calls
-with plain integers.
+What happened stands in the market's events afterwards. `door.py` makes calls of the `*_call` kernels.
+Each returns the order's id (enter, cancel, replace), 0 (others), or -RejectReason when refused.
 """
 
 from exchange.engine.accounts import loss_reached
@@ -20,63 +20,126 @@ from exchange.engine.matching import (
 
 @kernel
 def apply_command(markets, command):
-    """Apply one COMMAND; the events of the market it names are then this command's alone.
-
-    Returns the order's id (enter, cancel, replace), 0 (others), or -RejectReason when refused.
-    """
-    if command.instrument < 0 or command.instrument >= len(markets):
+    """Apply one COMMAND; the events of the market it names are then this command's alone."""
+    if not begin(markets, command.instrument):
         return -RejectReason.UNKNOWN_INSTRUMENT
-    markets[command.instrument].n_events = 0
     return obey(markets, command)
+
+
+@kernel
+def begin(markets, instrument):
+    """Forget the events of the command before; whether there is such a market."""
+    if instrument < 0 or instrument >= len(markets):
+        return False
+    markets[instrument].n_events = 0
+    return True
 
 
 @kernel
 def obey(markets, command):
     """One command to an existing market; its events are appended."""
-    market = markets[command.instrument]
+    instrument = command.instrument
     account = command.account
     kind = command.kind
-    if account < 0 or account >= len(market.accounts):
-        reason = RejectReason.UNKNOWN_ACCOUNT
-        return emit_rejected(market, account, 0, 0, command.price, command.quantity, reason)
+    price = command.price
+    quantity = command.quantity
+    options = command.options
+    expire_ns = command.expire_ns
     if kind == CommandKind.ENTER:
-        return enter_order(
-            market,
-            account,
-            command.side,
-            command.price,
-            command.quantity,
-            command.options,
-            command.expire_ns,
-            loss_reached(markets, account),
-        )
+        side = command.side
+        return enter(markets, instrument, account, side, price, quantity, options, expire_ns)
     if kind == CommandKind.CANCEL:
-        return cancel_order(market, account, command.order_id)
+        return cancel(markets, instrument, account, command.order_id)
     if kind == CommandKind.REPLACE:
-        return replace_order(
-            market,
-            account,
-            command.order_id,
-            command.price,
-            command.quantity,
-            loss_reached(markets, account),
-        )
+        return replace(markets, instrument, account, command.order_id, price, quantity)
     if kind == CommandKind.QUOTE:
-        return quote(
-            market,
+        return quote_both(
+            markets,
+            instrument,
             account,
-            command.price,
-            command.quantity,
+            price,
+            quantity,
             command.ask_price,
             command.ask_quantity,
-            command.options,
-            command.expire_ns,
-            loss_reached(markets, account),
+            options,
+            expire_ns,
         )
     if kind == CommandKind.CANCEL_ALL:
-        cancel_account_orders(market, account)
-        return 0
-    return administer(market, command)
+        return cancel_all(markets, instrument, account)
+    return administer(markets[instrument], command)
+
+
+@kernel
+def enter(markets, instrument, account, side, price, quantity, options, expire_ns):
+    market = markets[instrument]
+    if not known(market, account):
+        return refuse_account(market, account, price, quantity)
+    only_reducing = loss_reached(markets, account)
+    return enter_order(market, account, side, price, quantity, options, expire_ns, only_reducing)
+
+
+@kernel
+def cancel(markets, instrument, account, order_id):
+    market = markets[instrument]
+    if not known(market, account):
+        return refuse_account(market, account, 0, 0)
+    return cancel_order(market, account, order_id)
+
+
+@kernel
+def replace(markets, instrument, account, order_id, price, quantity):
+    market = markets[instrument]
+    if not known(market, account):
+        return refuse_account(market, account, price, quantity)
+    only_reducing = loss_reached(markets, account)
+    return replace_order(market, account, order_id, price, quantity, only_reducing)
+
+
+@kernel
+def quote_both(
+    markets,
+    instrument,
+    account,
+    bid_price,
+    bid_quantity,
+    ask_price,
+    ask_quantity,
+    options,
+    expire_ns,
+):
+    market = markets[instrument]
+    if not known(market, account):
+        return refuse_account(market, account, bid_price, bid_quantity)
+    return quote(
+        market,
+        account,
+        bid_price,
+        bid_quantity,
+        ask_price,
+        ask_quantity,
+        options,
+        expire_ns,
+        loss_reached(markets, account),
+    )
+
+
+@kernel
+def cancel_all(markets, instrument, account):
+    market = markets[instrument]
+    if not known(market, account):
+        return refuse_account(market, account, 0, 0)
+    cancel_account_orders(market, account)
+    return 0
+
+
+@kernel
+def known(market, account):
+    return 0 <= account < len(market.accounts)
+
+
+@kernel
+def refuse_account(market, account, price, quantity):
+    return emit_rejected(market, account, 0, 0, price, quantity, RejectReason.UNKNOWN_ACCOUNT)
 
 
 @kernel
@@ -89,9 +152,16 @@ def administer(market, command):
     if kind == CommandKind.HALT or kind == CommandKind.RESUME:
         change_phase(market, kind == CommandKind.HALT)
         return 0
-    if kind == CommandKind.SET_LIMITS:
-        return set_limits(market, account, command)
-    return emit_rejected(market, account, 0, 0, 0, 0, RejectReason.UNKNOWN_COMMAND)
+    if kind != CommandKind.SET_LIMITS:
+        return emit_rejected(market, account, 0, 0, 0, 0, RejectReason.UNKNOWN_COMMAND)
+    if not known(market, account):
+        return refuse_account(market, account, 0, 0)
+    return set_limits(market, account, command)
+
+
+@kernel
+def advance(markets, instrument, time_ns):
+    return advance_clock(markets[instrument], time_ns)
 
 
 @kernel
@@ -136,7 +206,7 @@ def set_limits(market, account, command):
 
 @kernel
 def room_for_events(market):
-    """Whether one more command surely fits: it can end every resting order, and its own twice."""
+    """Whether the event buffer surely holds one more command's: it ends at most all that rests."""
     return market.n_events + market.n_resting + 8 <= len(market.events)
 
 
@@ -146,25 +216,20 @@ def apply_commands(markets, commands, events, results):
 
     events: EVENT array that receives all events, those of one market in its order. results: int64
     (len(commands),), as `apply_command` returns. Stops early when `events` might not hold another
-    command's. Returns (commands applied, events written).
+    command's: n_resting + 8 free places are enough for one. Returns (commands applied, events
+    written).
     """
-    for market in range(len(markets)):
-        markets[market].n_events = 0
     n_written = 0
-    n_applied = 0
     for i in range(len(commands)):
         instrument = commands[i].instrument
-        n_applied = i + 1
-        if instrument < 0 or instrument >= len(markets):
+        if not begin(markets, instrument):
             results[i] = -RejectReason.UNKNOWN_INSTRUMENT
             continue
         market = markets[instrument]
         if market.n_resting + 8 > len(events) - n_written:
-            n_applied = i
-            break
+            return i, n_written
         results[i] = obey(markets, commands[i])
         for k in range(market.n_events):
             events[n_written + k] = market.events[k]
         n_written += market.n_events
-        market.n_events = 0
-    return n_applied, n_written
+    return len(commands), n_written
