@@ -225,9 +225,13 @@ def bourse_array(rows: list[tuple[int, ...]]) -> tuple[float, int]:
     return seconds, sum(trade[3] for trade in env.get_trades())
 
 
-def reference_calls(rows: list[tuple[int, ...]]) -> tuple[float, int]:
+def reference_calls(commands: Any) -> tuple[float, int]:
     """The tests' reference book on sortedcontainers, one call a message; seconds and volume."""
-    raise NotImplementedError
+    from reference_book import ReferenceVenue
+
+    venue = ReferenceVenue(fresh_markets())
+    seconds = timed_calls([(venue.apply, (command,)) for command in commands.tolist()])
+    return seconds, venue.books[0].bought + venue.books[0].sold
 
 
 def measure(n_messages: int, n_runs: int, seed: int) -> dict[str, Any]:
@@ -237,7 +241,7 @@ def measure(n_messages: int, n_runs: int, seed: int) -> dict[str, Any]:
     systems: dict[str, Callable[[], tuple[float, int]]] = {
         "calls_per_s": lambda: our_calls(rows),
         "array_messages_per_s": lambda: our_array(commands),
-        "reference_messages_per_s": lambda: reference_calls(rows),
+        "reference_messages_per_s": lambda: reference_calls(commands),
         "bourse_calls_per_s": lambda: bourse_calls(rows),
         "bourse_array_messages_per_s": lambda: bourse_array(rows),
     }

@@ -189,8 +189,8 @@ def prevent_self_trade(market, order_id, account, side, price, quantity, options
 def trade(market, order_id, account, side, quantity, slot):
     """One trade between the incoming order and the resting one; returns the lots traded."""
     maker = market.orders[slot]
-    traded = min(quantity, maker.quantity)
-    price = maker.price
+    traded = int(min(quantity, maker.quantity))  # int: 64 bits also where nothing is compiled
+    price = int(maker.price)
     maker_account = market.accounts[maker.account]
     taker_account = market.accounts[account]
     maker_fee = price * traded * market.maker_fee_ppm
