@@ -50,6 +50,19 @@ class CommandKind(IntEnum):
     HALT = 7
     RESUME = 8
     SET_LIMITS = 9
+    SCHEDULE = 10  # a shock; obeyed by `exchange.simulation`, where the participants live
+
+
+class ShockKind(IntEnum):
+    """What an entry of a market's stress timetable does while it lasts."""
+
+    NONE = 0
+    FLASH_CRASH = 1  # forced selling into a book that its providers leave
+    RALLY = 2  # the mirror image
+    VOLATILITY_SPIKE = 3  # the hidden value moves more
+    LIQUIDITY_DROUGHT = 4  # providers keep fewer orders
+    NEWS_JUMP = 5  # the hidden value jumps; a negative magnitude is bad news
+    HALT = 6  # no entries until it ends
 
 
 class EventKind(IntEnum):
@@ -64,6 +77,9 @@ class EventKind(IntEnum):
     HALTED = 6
     RESUMED = 7
     LIMITS_SET = 8
+    SHOCK_SCHEDULED = 9  # side: ShockKind; order_id, maker_order_id: begin and end, ns;
+    SHOCK_BEGAN = 10  # quantity: magnitude in thousandths
+    SHOCK_ENDED = 11
 
 
 class CancelReason(IntEnum):
@@ -106,6 +122,8 @@ class RejectReason(IntEnum):
     ACCOUNT_LEDGER_MAX = 20  # cash or fees too large to count exactly
     POST_ONLY_WOULD_TRADE = 21
     REDUCE_ONLY = 22
+    INVALID_SHOCK = 23  # an unknown kind, a time in the past, or a magnitude out of its range
+    TIMETABLE_FULL = 24
 
 
 class Phase(IntEnum):

@@ -73,7 +73,7 @@ def obey(markets, command):
 def enter(markets, instrument, account, side, price, quantity, options, expire_ns):
     market = markets[instrument]
     if not known(market, account):
-        return refuse_account(market, account, price, quantity)
+        return refuse_account(market, account, side, 0, price, quantity)
     only_reducing = loss_reached(markets, account)
     return enter_order(market, account, side, price, quantity, options, expire_ns, only_reducing)
 
@@ -82,7 +82,7 @@ def enter(markets, instrument, account, side, price, quantity, options, expire_n
 def cancel(markets, instrument, account, order_id):
     market = markets[instrument]
     if not known(market, account):
-        return refuse_account(market, account, 0, 0)
+        return refuse_account(market, account, 0, order_id, 0, 0)
     return cancel_order(market, account, order_id)
 
 
@@ -90,7 +90,7 @@ def cancel(markets, instrument, account, order_id):
 def replace(markets, instrument, account, order_id, price, quantity):
     market = markets[instrument]
     if not known(market, account):
-        return refuse_account(market, account, price, quantity)
+        return refuse_account(market, account, 0, order_id, price, quantity)
     only_reducing = loss_reached(markets, account)
     return replace_order(market, account, order_id, price, quantity, only_reducing)
 
@@ -109,8 +109,9 @@ def quote_both(
 ):
     market = markets[instrument]
     if not known(market, account):
-        return refuse_account(market, account, bid_price, bid_quantity)
+        return refuse_account(market, account, 0, 0, bid_price, bid_quantity)
     return quote(
+        markets,
         market,
         account,
         bid_price,
@@ -119,7 +120,6 @@ def quote_both(
         ask_quantity,
         options,
         expire_ns,
-        loss_reached(markets, account),
     )
 
 
@@ -127,7 +127,7 @@ def quote_both(
 def cancel_all(markets, instrument, account):
     market = markets[instrument]
     if not known(market, account):
-        return refuse_account(market, account, 0, 0)
+        return refuse_account(market, account, 0, 0, 0, 0)
     cancel_account_orders(market, account)
     return 0
 
@@ -138,8 +138,9 @@ def known(market, account):
 
 
 @kernel
-def refuse_account(market, account, price, quantity):
-    return emit_rejected(market, account, 0, 0, price, quantity, RejectReason.UNKNOWN_ACCOUNT)
+def refuse_account(market, account, side, order_id, price, quantity):
+    reason = RejectReason.UNKNOWN_ACCOUNT
+    return emit_rejected(market, account, side, order_id, price, quantity, reason)
 
 
 @kernel
@@ -155,7 +156,7 @@ def administer(market, command):
     if kind != CommandKind.SET_LIMITS:
         return emit_rejected(market, account, 0, 0, 0, 0, RejectReason.UNKNOWN_COMMAND)
     if not known(market, account):
-        return refuse_account(market, account, 0, 0)
+        return refuse_account(market, account, 0, 0, 0, 0)
     return set_limits(market, account, command)
 
 

@@ -1,8 +1,8 @@
 """Commands as calls from Python with plain integers: the quickest way to the engine one at a time.
 
 Passing a record to a compiled function costs about a microsecond a call, an address and integers a
-fifth of it. So the compiled functions here take the address of a venue's markets, and `Door` keeps it
-for them.
+fifth of it. So the compiled functions here take the address of a venue's markets, and `Door` keeps
+it for them.
 """
 
 from collections.abc import Callable
@@ -40,6 +40,7 @@ class Door:
     """
 
     def __init__(self, markets: Markets) -> None:
+        assert markets.flags.c_contiguous, "a door's markets lie side by side: not every second one"
         self.markets = markets
         calls = _plain_calls(markets) if numba.config.DISABLE_JIT else _bound_calls(markets)
         self.enter, self.cancel, self.replace, self.quote, self.cancel_all, self.advance = calls

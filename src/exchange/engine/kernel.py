@@ -7,6 +7,7 @@ run stale rules. So the cache folder is named after a hash of every source that 
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import numba
 
 PACKAGES = ("exchange", "strategies", "rl")
 CACHE_FOLDERS_MAX = 6  # older sets of compiled rules are deleted
+_FOLDER_NAME = re.compile("[0-9a-f]{16}")  # nothing else in the cache's home is ours to delete
 
 
 def _kernel_sources() -> list[Path]:
@@ -49,7 +51,8 @@ def _cache_folder() -> Path:
         folder = Path(tempfile.gettempdir()) / f"onebook-{os.getuid()}" / folder.name
         folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
-    for stale in sorted(folder.parent.iterdir(), key=_age)[CACHE_FOLDERS_MAX:]:
+    ours = [path for path in folder.parent.iterdir() if _FOLDER_NAME.fullmatch(path.name)]
+    for stale in sorted(ours, key=_age)[CACHE_FOLDERS_MAX:]:
         shutil.rmtree(stale, ignore_errors=True)
     return folder
 

@@ -9,6 +9,7 @@ from exchange.engine.accounts import (
     check_account,
     check_options,
     check_price_and_quantity,
+    loss_reached,
     settle,
 )
 from exchange.engine.book import (
@@ -371,6 +372,7 @@ def reduce_slot(market, slot, quantity):
 
 @kernel
 def quote(
+    markets,
     market,
     account,
     bid_price,
@@ -379,13 +381,13 @@ def quote(
     ask_quantity,
     options,
     expire_ns,
-    only_reducing,
 ):
     """Replace both sides of the account's quote at once; a quantity of 0 leaves a side empty.
 
     A side whose price is unchanged keeps its place in the queue: it is cut to the wanted quantity,
     never topped up. Otherwise the old orders of both sides are pulled before new ones enter, so a
-    quote cannot meet its own past. Returns 0, or -RejectReason when the whole quote is refused.
+    quote cannot meet its own past. markets: of the whole venue, for its loss limits: trades of the
+    bid may bring the ask under one. Returns 0, or -RejectReason when the whole quote is refused.
     """
     reason = check_quote(bid_price, bid_quantity, ask_price, ask_quantity, options)
     if reason != RejectReason.NONE:
@@ -404,7 +406,7 @@ def quote(
                 bid_quantity,
                 options,
                 expire_ns,
-                only_reducing,
+                loss_reached(markets, account),
             )
             record.bid_quote_id = max(order_id, 0)
     if not ask_kept:
@@ -418,7 +420,7 @@ def quote(
                 ask_quantity,
                 options,
                 expire_ns,
-                only_reducing,
+                loss_reached(markets, account),
             )
             record.ask_quote_id = max(order_id, 0)
     return 0
