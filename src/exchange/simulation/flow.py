@@ -1,0 +1,311 @@
+"""The crowd: liquidity providers, noise traders, value traders and momentum traders.
+
+`docs/MARKET.md` gives the model in equations. `begin_step` moves what is hidden, `decide` lets
+one participant decide. Every kernel works on one MARKET; `flow` is its FLOW record.
+"""
+
+from math import ceil, exp, floor
+
+from exchange.engine.book import best_opposite
+from exchange.engine.kernel import kernel
+from exchange.engine.participants import N_META_ORDERS
+from exchange.simulation.orders import (
+    BUY,
+    GTC,
+    IOC,
+    LIQUIDITY,
+    MOMENTUM,
+    NO_ORDER,
+    NOISE,
+    QUANTITY,
+    SELL,
+    VALUE,
+    best_ask_price,
+    best_bid_price,
+    cancel_entry,
+    choose_order,
+    n_resting_crowd,
+    price_max,
+    price_min,
+)
+from exchange.simulation.rng import (
+    below,
+    high_half,
+    low_half,
+    next_word,
+    normal,
+    pick,
+    quarter,
+    uniform,
+)
+from exchange.simulation.tables import CANCEL_ACCEPTANCE, DISTANCES, LOTS, META_LENGTHS
+
+ORDERS_PER_STEP_MAX = 40
+JUMP_UNIFORM_MIN = 0.35  # a jump is a normal times 0.5 / max(this, uniform): some are larger
+MID_CHANGE_GAIN = 0.02  # per step
+FAST_GAIN, SLOW_GAIN = 0.03, 0.005  # per order, of the momentum traders' averages
+CANCEL_DRAWS_MAX = 3
+SWEEP_TICKS = 2  # takers go at most this far beyond the best price
+WHOLE_SIZE_SHARE = 0.125  # of noise orders are not cut to the best queue
+VALUE_LOTS_MAX, LOTS_PER_TICK = 8, 1.5
+URGENT_TICKS_MAX = 8.0
+FRIGHT_TICKS = 1.5  # by which a forced trade moves the providers' estimate
+VALUE_TRADER = N_META_ORDERS  # `last_taker` when it was no meta-order
+
+
+@kernel
+def begin_step(market, flow):
+    """Move the hidden value and its volatility, and draw how many orders this step brings."""
+    mid = middle(market, flow)
+    flow.mid_change += MID_CHANGE_GAIN * (abs(mid - flow.mid_before) - flow.mid_change)
+    flow.mid_before = mid
+    sd = flow.volatility_sd
+    flow.log_volatility -= flow.log_volatility / flow.volatility_steps
+    flow.log_volatility += sd * (2.0 / flow.volatility_steps) ** 0.5 * normal(market)
+    activity = exp(flow.log_volatility - 0.5 * sd * sd)  # mean 1
+    move_value(market, flow, activity)
+    expected = flow.orders_per_step * (flow.calm_share + (1.0 - flow.calm_share) * activity)
+    flow.n_orders_step = min(ORDERS_PER_STEP_MAX, floor(expected + uniform(market)))
+    flow.n_orders_left = flow.n_orders_step
+    flow.step_end_ns = market.now_ns + flow.step_ns
+
+
+@kernel
+def move_value(market, flow, activity):
+    """One step of the hidden value: a random walk with jumps, both livelier in lively times."""
+    change = flow.value_sd * activity * normal(market)
+    if uniform(market) < flow.jump_probability * activity:
+        size = 0.5 / max(JUMP_UNIFORM_MIN, uniform(market))
+        change += flow.jump_scale * size * normal(market)
+    value = flow.value + flow.volatility_factor * change
+    flow.value = min(max(value, flow.value_min), flow.value_max)
+
+
+@kernel
+def decide(market, flow):
+    """One participant, drawn by the weights of this moment, acts.
+
+    Returns its order as (account, side, price, quantity, time in force), or NO_ORDER. Decisions and
+    the engine meet in one place only, `step.participate`, which keeps the compiled code small.
+    """
+    mid = middle(market, flow)
+    update_averages(flow, mid)
+    if market.best_bid == 0 or market.best_ask == 0:
+        order = refill(market, flow, BUY if market.best_bid == 0 else SELL)
+        if order[QUANTITY] != 0:
+            return order
+    if flow.pressure != 0.0 and uniform(market) < abs(flow.pressure):
+        return trade_under_pressure(market, flow)
+    noise = flow.noise_weight * flow.noise_factor
+    value = flow.value_weight * flow.informed_factor * urgency(flow, mid)
+    resting_target = max(1.0, flow.orders_target * flow.liquidity_factor)
+    cancel = flow.cancel_weight * n_resting_crowd(market) / resting_target
+    takers = (noise + value) * excitement(flow, noise + 0.6 * value)
+    total = flow.limit_weight + cancel + takers + flow.momentum_weight
+    point = uniform(market) * total - flow.limit_weight
+    if point < 0.0:
+        return provide(market, flow)
+    if point < cancel:
+        return cancel_one(market, flow)
+    if point < cancel + takers:
+        return trade(market, flow, value / (noise + value))
+    return follow_trend(market, flow)
+
+
+@kernel
+def middle(market, flow):
+    """The mid price in ticks; with a side empty, the providers' estimate stands in."""
+    if market.best_bid == 0 or market.best_ask == 0:
+        return flow.estimate
+    return market.price_base + 0.5 * (market.best_bid + market.best_ask)
+
+
+@kernel
+def update_averages(flow, mid):
+    flow.estimate += flow.estimate_gain * (mid - flow.estimate)
+    flow.trade_flow *= 1.0 - flow.flow_decay
+    flow.excitation *= 1.0 - flow.excitation_decay
+    flow.mid_fast += FAST_GAIN * (mid - flow.mid_fast)
+    flow.mid_slow += SLOW_GAIN * (mid - flow.mid_slow)
+
+
+@kernel
+def urgency(flow, mid):
+    """The further the market is from the value, the more of those who know it come."""
+    return 1.0 + flow.value_urgency * min(abs(flow.value - mid), URGENT_TICKS_MAX)
+
+
+@kernel
+def excitement(flow, taker_weight):
+    """How much livelier takers are than their weights: trades bring trades.
+
+    taker_weight: of those who surely trade. The recent share of trades among all orders is compared
+    with what the weights alone would give.
+    """
+    if taker_weight <= 0.0:
+        return flow.excitation_base
+    all_weights = flow.limit_weight + flow.cancel_weight + taker_weight
+    recent_share = flow.excitation * flow.excitation_decay
+    excited = flow.excitation_gain * recent_share * all_weights / taker_weight
+    return min(flow.excitation_max, flow.excitation_base + excited)
+
+
+@kernel
+def refill(market, flow, side):
+    """One order for an empty side, a tick or two from the estimate; none where no price is left."""
+    word = next_word(market)
+    away = 1 if high_half(word) < 0.5 else 2
+    quantity = pick(LOTS, word, 0)
+    if side == BUY:
+        price = max(floor(flow.estimate) - away, price_min(market))
+        if market.best_ask != 0:
+            price = min(price, best_ask_price(market) - 1)
+        if price < price_min(market):
+            return NO_ORDER
+    else:
+        price = min(ceil(flow.estimate) + away, price_max(market))
+        price = max(price, best_bid_price(market) + 1)
+        if price > price_max(market):
+            return NO_ORDER
+    return LIQUIDITY, side, price, quantity, GTC
+
+
+@kernel
+def provide(market, flow):
+    """A liquidity provider joins the side with fewer lots, around what it thinks the value is."""
+    word = next_word(market)
+    bids = market.accounts[LIQUIDITY].buy_open + 1
+    asks = market.accounts[LIQUIDITY].sell_open + 1
+    away = pick(DISTANCES, word, 52)
+    quantity = pick(LOTS, word, 40)
+    center = flow.estimate + flow.flow_impact * flow.trade_flow
+    center += flow.value_known * (flow.value - flow.estimate)
+    center += flow.estimate_noise * (quarter(word, 0) - 0.5)
+    half = flow.half_spread + flow.half_spread_volatility * flow.mid_change
+    if quarter(word, 1) * (bids + asks) < asks:
+        price = floor(center - half) - away
+        if market.best_ask != 0:
+            price = min(price, best_ask_price(market) - 1)
+        return LIQUIDITY, BUY, price, quantity, GTC
+    price = max(ceil(center + half) + away, best_bid_price(market) + 1)
+    return LIQUIDITY, SELL, price, quantity, GTC
+
+
+@kernel
+def cancel_one(market, flow):
+    """Cancel a random order of the crowd, sooner one near its best price or far away."""
+    for draw in range(CANCEL_DRAWS_MAX):
+        i = choose_order(flow, market)
+        if i < 0:
+            break
+        accepted = CANCEL_ACCEPTANCE[behind_best(market, flow.crowd_ids[i])]
+        if draw == CANCEL_DRAWS_MAX - 1 or uniform(market) < accepted:
+            cancel_entry(flow, market, i)
+            break
+    return NO_ORDER
+
+
+@kernel
+def behind_best(market, order_id):
+    """Ticks of a resting order behind the best price of its side, at most the table's last."""
+    order = market.orders[order_id & (len(market.orders) - 1)]
+    row = order.price - market.price_base
+    ticks = market.best_bid - row if order.side == BUY else row - market.best_ask
+    return min(ticks, len(CANCEL_ACCEPTANCE) - 1)
+
+
+@kernel
+def trade(market, flow, value_share):
+    """A taker acts: often the same one as before, which makes trade signs persist."""
+    word = next_word(market)
+    if high_half(word) >= flow.stickiness:
+        flow.last_taker = VALUE_TRADER
+        if low_half(word) >= value_share:
+            flow.last_taker = below(market, N_META_ORDERS)
+        flow.value_error = flow.value_noise * normal(market)
+    if flow.last_taker == VALUE_TRADER:
+        return trade_on_value(market, flow)
+    return work_meta_order(market, flow, flow.last_taker)
+
+
+@kernel
+def work_meta_order(market, flow, slot):
+    """One slice of a noise trader's large order; when that is done, the next one begins."""
+    word = next_word(market)
+    if flow.meta_left[slot] == 0:
+        flow.meta_left[slot] = pick(META_LENGTHS, word, 52)
+        flow.meta_side[slot] = BUY if quarter(word, 0) < 0.5 else SELL
+    flow.meta_left[slot] -= 1
+    side = flow.meta_side[slot]
+    quantity = pick(LOTS, word, 40)
+    if quarter(word, 1) >= WHOLE_SIZE_SHARE:
+        quantity = min(quantity, best_queue(market, side))
+    return NOISE, side, sweep_price(market, side, SWEEP_TICKS), quantity, IOC
+
+
+@kernel
+def best_queue(market, side):
+    """Lots at the best price that this side can take, 0 when there are none."""
+    return market.levels[best_opposite(market, side)].quantity
+
+
+@kernel
+def sweep_price(market, side, ticks):
+    """The price `ticks` beyond the best one that this side can take."""
+    best = market.price_base + best_opposite(market, side)
+    return best + ticks if side == BUY else best - ticks
+
+
+@kernel
+def note_trade(flow, side):
+    """Every taker's order that traded moves the trade flow and brings more takers."""
+    flow.trade_flow += 1.0 if side == BUY else -1.0
+    flow.excitation += 1.0
+
+
+@kernel
+def trade_under_pressure(market, flow):
+    """A forced trader (margin calls, stops) takes the best queue, and providers take fright."""
+    side = BUY if flow.pressure > 0.0 else SELL
+    flow.estimate += FRIGHT_TICKS if side == BUY else -FRIGHT_TICKS
+    flow.estimate = min(max(flow.estimate, flow.value_min), flow.value_max)
+    return NOISE, side, sweep_price(market, side, 0), best_queue(market, side), IOC
+
+
+@kernel
+def trade_on_value(market, flow):
+    """A value trader takes what is clearly mispriced, else waits on its side of the book."""
+    value = flow.value + flow.value_error
+    bid, ask = best_bid_price(market), best_ask_price(market)
+    if bid == 0 or ask == 0:
+        return NO_ORDER
+    if value - ask > flow.edge_min:
+        price = min(floor(value - flow.edge_min), ask + SWEEP_TICKS)
+        return VALUE, BUY, price, value_lots(market, flow, value - ask), IOC
+    if bid - value > flow.edge_min:
+        price = max(ceil(value + flow.edge_min), bid - SWEEP_TICKS)
+        return VALUE, SELL, price, value_lots(market, flow, bid - value), IOC
+    quantity = pick(LOTS, next_word(market), 40)
+    if value > 0.5 * (bid + ask):
+        price = min(floor(value - flow.edge_min), bid + 1, ask - 1)
+        return VALUE, BUY, price, quantity, GTC
+    price = max(ceil(value + flow.edge_min), ask - 1, bid + 1)
+    return VALUE, SELL, price, quantity, GTC
+
+
+@kernel
+def value_lots(market, flow, edge):
+    """The more there is to gain, the more a value trader wants, lots."""
+    wanted = LOTS_PER_TICK * (edge - flow.edge_min) + 2.0 * uniform(market)
+    return 1 + floor(min(wanted, VALUE_LOTS_MAX - 1.0))
+
+
+@kernel
+def follow_trend(market, flow):
+    """A momentum trader takes in the direction in which the mid has moved."""
+    trend = flow.mid_fast - flow.mid_slow
+    if abs(trend) <= flow.momentum_min:
+        return NO_ORDER
+    side = BUY if trend > 0.0 else SELL
+    quantity = min(pick(LOTS, next_word(market), 40), best_queue(market, side))
+    return MOMENTUM, side, sweep_price(market, side, 0), quantity, IOC

@@ -1,0 +1,178 @@
+"""The clock of a market with participants in it: they act at their own times while it advances.
+
+`advance` and `apply` are what a venue, a journal and a backtest call; `advance_batch` moves many
+independent markets, `advance_market` one of them inside a caller's own kernel.
+"""
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from exchange.engine.codes import CommandKind, Phase, RejectReason
+from exchange.engine.commands import advance_clock, begin, obey, room_for_events
+from exchange.engine.events import emit_rejected
+from exchange.engine.kernel import batch_kernel, kernel
+from exchange.engine.participants import FlowKind
+from exchange.engine.records import Markets
+from exchange.simulation.flow import begin_step, decide, note_trade
+from exchange.simulation.orders import BUY, GTC, LIQUIDITY, NO_ORDER, SELL, send
+from exchange.simulation.poisson import decide_unit, wait_for_arrival
+from exchange.simulation.rng import normal, uniform
+from exchange.simulation.scenario import change_shocks, schedule
+
+PARALLEL_BATCH_MIN = 64  # markets: below this a parallel loop loses to a serial one
+NEVER_NS = np.iinfo(np.int64).max
+
+
+@kernel
+def advance(markets, instrument, until_ns):
+    """Move one market of a venue to `until_ns`; its participants act on the way.
+
+    The market's events are this call's alone. Stops early, with `now_ns` before `until_ns`, when
+    the event buffer might not hold another order's: read the events and call again. However the way
+    is split into calls, the market comes out the same. Returns 0, or -RejectReason.
+    """
+    if not begin(markets, instrument):
+        return -RejectReason.UNKNOWN_INSTRUMENT
+    return move_on(markets[instrument], until_ns)
+
+
+@kernel
+def apply(markets, command):
+    """Apply one COMMAND as the engine's `apply_command`, but advancing lets participants act.
+
+    An ADVANCE may stop early as `advance` does: give it again until the clock is there.
+    """
+    if command.kind == CommandKind.ADVANCE:
+        return advance(markets, command.instrument, command.time_ns)
+    if not begin(markets, command.instrument):
+        return -RejectReason.UNKNOWN_INSTRUMENT
+    if command.kind == CommandKind.SCHEDULE:
+        return schedule(markets[command.instrument], command)
+    return obey(markets, command)
+
+
+@kernel
+def advance_market(market, until_ns):
+    """Move one market all the way, forgetting the events that its buffer cannot hold.
+
+    Afterwards `events` holds the newest part only. For training, where accounts and depth tell all.
+    """
+    while market.now_ns < until_ns:
+        market.n_events = 0
+        move_on(market, until_ns)
+
+
+@kernel
+def move_on(market, until_ns):
+    """`advance` without clearing the events first."""
+    if until_ns < market.now_ns:
+        return emit_rejected(market, 0, 0, 0, 0, 0, RejectReason.INVALID_TIME)
+    while room_for_events(market):
+        time_ns = next_time(market)
+        if time_ns > until_ns:
+            return advance_clock(market, until_ns)
+        # a participant whose time has passed, as the engine's own clock was moved, acts now
+        advance_clock(market, max(time_ns, market.now_ns))
+        if market.flow.shock_next_ns != 0 and market.flow.shock_next_ns <= market.now_ns:
+            change_shocks(market, market.flow)
+        if market.flow.kind != FlowKind.NONE and market.flow.next_ns <= market.now_ns:
+            participate(market, market.flow)
+    return 0
+
+
+@kernel
+def next_time(market):
+    """When something happens next: an order expires, a shock changes, a participant acts."""
+    time_ns = market.flow.next_ns if market.flow.kind != FlowKind.NONE else NEVER_NS
+    if market.expire_next_ns != 0:
+        time_ns = min(time_ns, market.expire_next_ns)
+    if market.flow.shock_next_ns != 0:
+        time_ns = min(time_ns, market.flow.shock_next_ns)
+    return time_ns
+
+
+@kernel
+def participate(market, flow):
+    """What is due now: an order arrives, or the next step begins; then the next time is drawn."""
+    order = NO_ORDER
+    if flow.kind == FlowKind.POISSON:
+        if market.phase == Phase.OPEN:
+            order = decide_unit(market, flow)
+    elif flow.n_orders_left == 0:
+        begin_step(market, flow)
+    else:
+        flow.n_orders_left -= 1
+        if market.phase == Phase.OPEN:
+            order = decide(market, flow)
+    account, side, price, quantity, time_in_force = order
+    if quantity != 0 and send(market, account, side, price, quantity, time_in_force):
+        note_trade(flow, side)
+    if flow.kind == FlowKind.POISSON:
+        wait_for_arrival(market, flow)
+    else:
+        wait_in_step(market, flow)
+
+
+@kernel
+def wait_in_step(market, flow):
+    """Draw when the next order of this step comes: one in each of n equal parts, anywhere in it."""
+    if flow.n_orders_left == 0:
+        flow.next_ns = flow.step_end_ns
+        return
+    part_ns = flow.step_ns // flow.n_orders_step
+    start_ns = flow.step_end_ns - flow.n_orders_left * part_ns
+    flow.next_ns = start_ns + int(uniform(market) * part_ns)
+
+
+@kernel
+def open_markets(markets, n_levels, lots):
+    """Put one order of `lots` on each of n_levels prices a side of the opening price.
+
+    The volatility of each market starts anywhere in its long-run distribution.
+    """
+    for i in range(len(markets)):
+        market = markets[i]
+        flow = market.flow
+        if flow.kind == FlowKind.NONE:
+            continue
+        flow.log_volatility = flow.volatility_sd * normal(market)
+        for away in range(1, n_levels + 1):
+            send(market, LIQUIDITY, BUY, market.last_price - away, lots, GTC)
+            send(market, LIQUIDITY, SELL, market.last_price + away, lots, GTC)
+
+
+def advance_batch(
+    markets: Markets, until_ns: int | npt.NDArray[np.int64], n_threads: int | None = None
+) -> None:
+    """Move a batch of independent markets, (n,), each to its `until_ns` (one for all, or (n,)).
+
+    n_threads: 1 is serial; None takes all threads where the batch is large enough to gain by it.
+    Row i comes out as that market alone would, byte for byte. As `advance_market`, it keeps only
+    the newest events. A market that is already past its time is left as it is.
+    """
+    until = np.empty(len(markets), np.int64)
+    until[:] = until_ns
+    if n_threads == 1 or (n_threads is None and len(markets) < PARALLEL_BATCH_MIN):
+        advance_rows(markets, until)
+        return
+    before = numba.get_num_threads()
+    numba.set_num_threads(before if n_threads is None else min(n_threads, before))
+    try:
+        advance_rows_parallel(markets, until)
+    finally:
+        numba.set_num_threads(before)
+
+
+@kernel
+def advance_rows(markets, until_ns):
+    """`advance_market` row by row: markets (n,), until_ns int64 (n,)."""
+    for i in range(len(markets)):
+        advance_market(markets[i], until_ns[i])
+
+
+@batch_kernel
+def advance_rows_parallel(markets, until_ns):
+    """`advance_rows` on all of numba's threads."""
+    for i in numba.prange(len(markets)):
+        advance_market(markets[i], until_ns[i])
