@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Run an exchange: a live simulated market that strategies trade on by REST and WebSocket.
+
+For example:
+  run_interface.py                                  one symbol, SIM, at wall speed on port 8600
+  run_interface.py --symbols SIM,ALT --speed 10     two symbols, ten times as fast
+  run_interface.py --lockstep --seed 7              time stands still until every strategy answers
+  run_interface.py --port 0 --json-ready            a free port, named in one line of JSON
+
+Demo accounts and their keys are printed and written to the keys file (readable by you alone), which
+run_strategy.py reads. docs/PROTOCOL.md describes every message. Ctrl-C ends it in order.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from exchange.instrument import Instrument
+from exchange.keys import DEFAULT_PORT, default_keys_path
+from exchange.server.run import Choices, run, simulated
+from exchange.server.settings import MILLISECOND_NS, Settings
+from exchange.simulation.presets import PRESETS
+
+DEFAULTS = Settings()
+ACCOUNTS_MAX = 252
+SYMBOLS_MAX = 32
+
+
+def main() -> int:
+    """Parse, build the markets, serve."""
+    arguments = parser().parse_args()
+    try:
+        instruments = [Instrument(symbol) for symbol in arguments.symbols]
+        markets, source = simulated(
+            arguments.symbols,
+            arguments.preset,
+            arguments.seed,
+            arguments.maker_fee_ppm,
+            arguments.taker_fee_ppm,
+        )
+    except ValueError as error:
+        print(f"run_interface: {error}", file=sys.stderr)
+        return 2
+    choices = Choices(
+        host=arguments.host,
+        port=arguments.port,
+        n_accounts=arguments.accounts,
+        keys_file=arguments.keys_file,
+        json_ready=arguments.json_ready,
+    )
+    return run(markets, source, instruments, settings(arguments), choices)
+
+
+def settings(arguments: argparse.Namespace) -> Settings:
+    """The arguments that concern a running exchange."""
+    return Settings(
+        lockstep=arguments.lockstep,
+        lockstep_clients=arguments.lockstep_clients,
+        speed=arguments.speed,
+        publish_ns=round(arguments.publish_ms * MILLISECOND_NS),
+        position_max=arguments.position_max,
+        quantity_max=arguments.quantity_max,
+        n_open_max=arguments.open_orders_max,
+        rate_per_s=arguments.rate_limit,
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """Everything that can be chosen."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    where = parser.add_argument_group("where it listens")
+    where.add_argument("--host", default="127.0.0.1", help="address (default %(default)s)")
+    where.add_argument(
+        "--port", type=whole(0, 65_535), default=DEFAULT_PORT, help="0: any (default %(default)s)"
+    )
+    where.add_argument("--keys-file", type=Path, default=default_keys_path(), help="(%(default)s)")
+    where.add_argument("--json-ready", action="store_true", help="print one JSON line when open")
+    market = parser.add_argument_group("what is traded")
+    market.add_argument("--symbols", type=symbols, default=["SIM"], help="A,B,... (default SIM)")
+    market.add_argument("--preset", choices=sorted(PRESETS), default="default")
+    market.add_argument("--seed", type=whole(0, 2**62), default=1, help="(default %(default)s)")
+    market.add_argument(
+        "--maker-fee-ppm", type=int, default=0, metavar="PPM", help="negative: rebate"
+    )
+    market.add_argument("--taker-fee-ppm", type=int, default=0, metavar="PPM")
+    time = parser.add_argument_group("how time passes")
+    time.add_argument("--speed", type=number(0.001, 1_000.0), default=1.0, help="x wall time")
+    time.add_argument("--lockstep", action="store_true", help="one step when all have answered")
+    time.add_argument(
+        "--lockstep-clients",
+        type=whole(1, 250),
+        default=1,
+        metavar="N",
+        help="strategies to wait for before the first step (default %(default)s)",
+    )
+    time.add_argument(
+        "--publish-ms",
+        type=number(0.0, 10_000.0),
+        default=DEFAULTS.publish_ns / MILLISECOND_NS,
+        metavar="MS",
+        help="book changes within this time are one message, 0: each its own (default %(default)g)",
+    )
+    traders = parser.add_argument_group("who may trade, and how much (0: no limit)")
+    traders.add_argument(
+        "--accounts", type=whole(0, ACCOUNTS_MAX), default=6, help="demo1 .. demoN (%(default)s)"
+    )
+    traders.add_argument(
+        "--position-max", type=whole(0, 10**9), default=DEFAULTS.position_max, metavar="LOTS"
+    )
+    traders.add_argument(
+        "--quantity-max", type=whole(0, 10**8), default=DEFAULTS.quantity_max, metavar="LOTS"
+    )
+    traders.add_argument(
+        "--open-orders-max", type=whole(0, 30_000), default=DEFAULTS.n_open_max, metavar="N"
+    )
+    traders.add_argument(
+        "--rate-limit",
+        type=number(0.0, 1e9),
+        default=DEFAULTS.rate_per_s,
+        metavar="N",
+        help="commands a second of one account (default %(default)g)",
+    )
+    return parser
+
+
+def symbols(text: str) -> list[str]:
+    """Comma-separated symbols, each once."""
+    found = [part.strip() for part in text.split(",")]
+    if len(found) > SYMBOLS_MAX or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(f"at most {SYMBOLS_MAX} symbols, each once")
+    return found
+
+
+def whole(lowest: int, highest: int):  # type: ignore[no-untyped-def]
+    """A whole number within bounds."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,20}", text) or not lowest <= int(text) <= highest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {lowest}..{highest}")
+        return int(text)
+
+    return read
+
+
+def number(lowest: float, highest: float):  # type: ignore[no-untyped-def]
+    """A number within bounds."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not within {lowest:g} .. {highest:g}")
+        return value
+
+    return read
+
+
+if __name__ == "__main__":
+    sys.exit(main())

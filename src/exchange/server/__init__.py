@@ -1,0 +1,1 @@
+"""The exchange process: the only clock and the only sockets of the exchange."""

@@ -1,0 +1,216 @@
+"""What the venue knows, put into the words of the wire: integers in, messages out."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from exchange.engine.records import FEE_UNITS
+from exchange.instrument import Instrument
+from exchange.messages.answers import (
+    AccountAnswer,
+    CandleAnswer,
+    FillAnswer,
+    LimitsAnswer,
+    OpenOrderAnswer,
+    OrderAnswer,
+    PositionAnswer,
+    Standing,
+    TradeAnswer,
+)
+from exchange.messages.base import SideName
+from exchange.server.orders import Fill, Order
+from exchange.server.tape import Candle, Trade
+from exchange.server.venue import Account, Ledger, Venue
+
+SIDES: tuple[SideName, SideName] = ("buy", "sell")
+AVERAGE_DIGITS = 4  # beyond the tick's own, for an average price that is no whole number of ticks
+
+
+def order_answer(instrument: Instrument, order: Order) -> OrderAnswer:
+    """One order as it stands."""
+    return OrderAnswer(
+        order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        symbol=instrument.symbol,
+        side=SIDES[order.side],
+        status=order.status,
+        price=None if order.price is None else instrument.price_text(order.price),
+        quantity=instrument.quantity_text(order.quantity),
+        open_quantity=instrument.quantity_text(order.open_quantity),
+        filled_quantity=instrument.quantity_text(order.filled_quantity),
+        average_price=average_price(instrument, order),
+        cancel_reason=order.cancel_reason,
+        kept_priority=order.kept_priority,
+        time_ns=order.time_ns,
+    )
+
+
+def open_order_answer(venue: Venue, order: Order) -> OpenOrderAnswer:
+    """One open order and its place in the queue."""
+    instrument = venue.instruments[order.instrument]
+    ahead = instrument.quantity_text(venue.quantity_ahead(order))
+    return OpenOrderAnswer(**order_answer(instrument, order).model_dump(), quantity_ahead=ahead)
+
+
+def average_price(instrument: Instrument, order: Order) -> str | None:
+    """Of all fills so far; None before the first."""
+    if order.filled_quantity == 0:
+        return None
+    whole, rest = divmod(order.notional, order.filled_quantity)
+    if rest == 0:
+        return instrument.price_text(whole)
+    average = Decimal(order.notional) / order.filled_quantity * instrument.tick_size
+    exponent = int(instrument.tick_size.normalize().as_tuple().exponent)
+    places = max(-exponent, 0) + AVERAGE_DIGITS
+    return f"{average:.{places}f}"
+
+
+def mid_text(instrument: Instrument, mid_twice: int) -> str | None:
+    """Half of bid + ask; None when a side was empty."""
+    if mid_twice == 0:
+        return None
+    if mid_twice % 2 == 0:
+        return instrument.price_text(mid_twice // 2)
+    return f"{mid_twice * instrument.tick_size / 2:f}"
+
+
+def fill_answer(instrument: Instrument, fill: Fill) -> FillAnswer:
+    """One trade as its owner sees it."""
+    return FillAnswer(
+        fill_id=fill.fill_id,
+        order_id=fill.order_id,
+        client_order_id=fill.client_order_id,
+        symbol=instrument.symbol,
+        side=SIDES[fill.side],
+        price=instrument.price_text(fill.price),
+        quantity=instrument.quantity_text(fill.quantity),
+        role="maker" if fill.maker else "taker",
+        fee=instrument.money_text(0, -fill.fee),
+        mid=mid_text(instrument, fill.mid_twice),
+        position_after=instrument.quantity_text(fill.position_after),
+        cash_after=instrument.money_text(fill.cash_after),
+        time_ns=fill.time_ns,
+    )
+
+
+def trade_answer(instrument: Instrument, trade: Trade) -> TradeAnswer:
+    """One trade as everybody sees it."""
+    return TradeAnswer(
+        symbol=instrument.symbol,
+        trade_id=trade.trade_id,
+        seq=trade.sequence,
+        time_ns=trade.time_ns,
+        price=instrument.price_text(trade.price),
+        quantity=instrument.quantity_text(trade.quantity),
+        taker_side=SIDES[trade.side],
+    )
+
+
+def candle_answer(instrument: Instrument, candle: Candle) -> CandleAnswer:
+    """One candle."""
+    return CandleAnswer(
+        symbol=instrument.symbol,
+        interval_s=candle.interval_s,
+        open_time_ns=candle.open_time_ns,
+        open=instrument.price_text(candle.open),
+        high=instrument.price_text(candle.high),
+        low=instrument.price_text(candle.low),
+        close=instrument.price_text(candle.close),
+        volume=instrument.quantity_text(candle.volume),
+        n_trades=candle.n_trades,
+        closed=candle.closed,
+    )
+
+
+def position_answer(instrument: Instrument, ledger: Ledger, last_price: int) -> PositionAnswer:
+    """An account in one market."""
+    quantity, money = instrument.quantity_text, instrument.money_text
+    return PositionAnswer(
+        symbol=instrument.symbol,
+        position=quantity(ledger.position),
+        cash=money(ledger.cash),
+        fees=money(0, -ledger.fees),
+        mark=instrument.price_text(last_price),
+        n_open=ledger.n_open,
+        buy_open=quantity(ledger.buy_open),
+        sell_open=quantity(ledger.sell_open),
+        bought=quantity(ledger.bought),
+        sold=quantity(ledger.sold),
+        n_fills=ledger.n_fills,
+        limits=LimitsAnswer(
+            position_max=quantity(ledger.position_max),
+            quantity_max=quantity(ledger.quantity_max),
+            n_open_max=ledger.n_open_max,
+            loss_max=money(ledger.loss_max),
+        ),
+    )
+
+
+def account_answer(venue: Venue, account: Account) -> AccountAnswer:
+    """An account over all markets."""
+    ledgers, last = _ledgers(venue, account)
+    money = venue.instruments[0].money_text
+    cash, fees, marked = _sums(ledgers, last)
+    return AccountAnswer(
+        account=account.number,
+        name=account.name,
+        visible=account.visible,
+        cash=money(cash),
+        fees=money(0, -fees),
+        equity=money(cash + marked, fees),
+        time_ns=int(venue.now_ns.max()),
+        positions=[
+            position_answer(*row) for row in zip(venue.instruments, ledgers, last, strict=True)
+        ],
+    )
+
+
+def pnl(venue: Venue, account: Account) -> int:
+    """Cash + positions at their marks - fees over all markets, in millionths of a tick-lot."""
+    cash, fees, marked = _sums(*_ledgers(venue, account))
+    return (cash + marked) * FEE_UNITS - fees
+
+
+def standings(venue: Venue, histories: Mapping[int, Sequence[int]]) -> list[Standing]:
+    """The visible accounts, best pnl first; histories: points of pnl by account number."""
+    rows = [
+        (pnl(venue, account), _standing(venue, account, histories.get(account.number, ())))
+        for account in venue.accounts.values()
+        if account.visible
+    ]
+    return [standing for _, standing in sorted(rows, key=lambda row: -row[0])]
+
+
+def _standing(venue: Venue, account: Account, history: Sequence[int]) -> Standing:
+    instrument = venue.instruments[0]
+    quantity, money = instrument.quantity_text, instrument.money_text
+    ledgers, last = _ledgers(venue, account)
+    cash, fees, marked = _sums(ledgers, last)
+    earned_twice = venue.orders(account.number).spread_twice
+    return Standing(
+        name=account.name,
+        position=quantity(sum(ledger.position for ledger in ledgers)),
+        positions={
+            own.symbol: own.quantity_text(ledger.position)
+            for own, ledger in zip(venue.instruments, ledgers, strict=True)
+        },
+        pnl=money(cash + marked, fees),
+        fees=money(0, -fees),
+        n_fills=sum(ledger.n_fills for ledger in ledgers),
+        volume=quantity(sum(ledger.bought + ledger.sold for ledger in ledgers)),
+        spread_earned=money(0, -earned_twice * FEE_UNITS // 2),
+        equity_history=[money(0, -point) for point in history],
+    )
+
+
+def _ledgers(venue: Venue, account: Account) -> tuple[list[Ledger], list[int]]:
+    rows = range(len(venue.instruments))
+    return [venue.ledger(row, account.number) for row in rows], venue.last_price.tolist()
+
+
+def _sums(ledgers: list[Ledger], last: list[int]) -> tuple[int, int, int]:
+    """Cash (tick-lots), fees (millionths of one), positions at their marks (tick-lots)."""
+    return (
+        sum(ledger.cash for ledger in ledgers),
+        sum(ledger.fees for ledger in ledgers),
+        sum(ledger.position * price for ledger, price in zip(ledgers, last, strict=True)),
+    )

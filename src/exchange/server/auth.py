@@ -1,0 +1,139 @@
+"""Who is calling: API keys, signatures over the raw request, each accepted once, and a rate limit.
+
+Secrets stand in memory and in the keys file only; they are never logged.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass, field
+
+from exchange.keys import AccountKey
+from exchange.messages.base import Role
+from exchange.server.errors import ApiError, overloaded
+
+TIMESTAMP_AGE_MS_MAX = 5_000
+REPLAYS_MAX = 1_000_000  # signatures remembered; above this, private requests are put off
+
+
+class RateLimit:
+    """A token bucket: `per_s` commands a second, as many at once; 0 is no limit."""
+
+    def __init__(self, per_s: float) -> None:
+        self.per_s = per_s
+        self.tokens = per_s
+        self.time_s = 0.0
+
+    def take(self, n: int, now_s: float) -> None:
+        """Take n tokens. Raises ApiError 429, its retry_after_s the seconds until there are n."""
+        if self.per_s == 0:
+            return
+        self.tokens = min(self.per_s, self.tokens + (now_s - self.time_s) * self.per_s)
+        self.time_s = now_s
+        if self.tokens < n:
+            error = ApiError(
+                429,
+                "rate_limited",
+                f"more than {self.per_s:g} commands a second",
+                retryable=True,
+                limit=f"{self.per_s:g}",
+            )
+            error.retry_after_s = max((n - self.tokens) / self.per_s, 0.001)
+            raise error
+        self.tokens -= n
+
+
+@dataclass(slots=True)
+class Caller:
+    """An authenticated user: an account's number and role, its secret and its rate limit."""
+
+    account: int
+    name: str
+    role: Role
+    key: str
+    secret: bytes = field(repr=False)
+    rate: RateLimit
+
+
+class KeyRing:
+    """All API keys, and the signatures seen lately."""
+
+    def __init__(self, rate_per_s: float) -> None:
+        self.rate_per_s = rate_per_s
+        self._callers: dict[str, Caller] = {}
+        self._seen: set[bytes] = set()
+        self._seen_before: set[bytes] = set()
+        self._turned_ms = 0
+
+    def issue(self, account: int, name: str, role: Role) -> AccountKey:
+        """A new key and secret."""
+        key = AccountKey(
+            name=name,
+            account=account,
+            role=role,
+            key=f"ob_{secrets.token_hex(12)}",
+            secret=secrets.token_urlsafe(32),
+        )
+        self.add(key)
+        return key
+
+    def add(self, key: AccountKey) -> None:
+        """Accept this key from now on."""
+        self._callers[key.key] = Caller(
+            key.account,
+            key.name,
+            key.role,
+            key.key,
+            key.secret.encode(),
+            RateLimit(self.rate_per_s),
+        )
+
+    def check(self, key: str, timestamp: str, signature: str, signed: bytes, now_ms: int) -> Caller:
+        """Who has signed: `signed` is what the signature covers after the timestamp.
+
+        Raises ApiError 401, 503.
+        """
+        caller = self._callers.get(key)
+        if caller is None:
+            raise ApiError(401, "unauthenticated", "this API key is not known", field="key")
+        message = timestamp.encode(errors="surrogateescape") + signed
+        right = hmac.digest(caller.secret, message, "sha256")
+        try:
+            given = bytes.fromhex(signature)
+        except ValueError:
+            given = b""
+        if not hmac.compare_digest(right, given):
+            raise ApiError(
+                401,
+                "bad_signature",
+                "the signature is not hex(HMAC-SHA256(secret, timestamp + METHOD + path + body))",
+                field="signature",
+            )
+        self._check_time(timestamp, now_ms)
+        self._check_new(right, now_ms)
+        return caller
+
+    def _check_time(self, timestamp: str, now_ms: int) -> None:
+        plain = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 16
+        if not plain or abs(int(timestamp) - now_ms) > TIMESTAMP_AGE_MS_MAX:
+            raise ApiError(
+                401,
+                "stale_timestamp",
+                f"the timestamp is not unix time in ms within {TIMESTAMP_AGE_MS_MAX} ms of the "
+                f"server's {now_ms}",
+                field="timestamp",
+                retryable=True,
+                limit=str(TIMESTAMP_AGE_MS_MAX),
+            )
+
+    def _check_new(self, signature: bytes, now_ms: int) -> None:
+        """A signature can be sent again only as long as its timestamp is fresh: two spans of it."""
+        if now_ms - self._turned_ms > 2 * TIMESTAMP_AGE_MS_MAX:
+            self._seen_before, self._seen = self._seen, set()
+            self._turned_ms = now_ms
+        if signature in self._seen or signature in self._seen_before:
+            raise ApiError(
+                401, "replayed", "this signed request was already received", field="timestamp"
+            )
+        if len(self._seen) >= REPLAYS_MAX:
+            raise overloaded("too many signed requests in the last seconds")
+        self._seen.add(signature)

@@ -1,0 +1,130 @@
+"""An exchange process from start to end: markets, accounts, keys file, sockets, signals."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from exchange.engine.records import LIVE_MARKET, Markets
+from exchange.instrument import Instrument
+from exchange.keys import AccountKey, KeysFile, write_keys
+from exchange.server.app import Server
+from exchange.server.service import Exchange
+from exchange.server.settings import Settings
+from exchange.server.venue import Advance, Venue
+from exchange.simulation.presets import new_simulated_markets
+from exchange.simulation.step import advance
+
+EXIT_CANNOT_LISTEN = 2
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the command line says beside `Settings`."""
+
+    host: str
+    port: int
+    n_accounts: int
+    keys_file: Path
+    json_ready: bool
+
+
+def simulated(
+    symbols: Sequence[str], preset: str, seed: int, maker_fee_ppm: int, taker_fee_ppm: int
+) -> tuple[Markets, Advance]:
+    """One simulated market a symbol, each with its own seed, and its participants."""
+    markets = new_simulated_markets(
+        len(symbols),
+        seeds=range(seed, seed + len(symbols)),
+        preset=preset,
+        dtype=LIVE_MARKET,
+        maker_fee_ppm=maker_fee_ppm,
+        taker_fee_ppm=taker_fee_ppm,
+    )
+    return markets, advance
+
+
+def run(
+    markets: Markets,
+    source: Advance | None,
+    instruments: Sequence[Instrument],
+    settings: Settings,
+    choices: Choices,
+) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit code."""
+    exchange = Exchange(Venue(markets, instruments, source), settings)
+    keys = [exchange.open_account(f"demo{n + 1}", True) for n in range(choices.n_accounts)]
+    keys.append(exchange.open_admin())
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(_serve(exchange, keys, choices))
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """An event loop, uvloop's where there is one."""
+    try:
+        import uvloop  # noqa: PLC0415  absent on Windows
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+async def _serve(exchange: Exchange, keys: list[AccountKey], choices: Choices) -> int:
+    server = Server(exchange)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stopping.set)
+    try:
+        port = await server.start(choices.host, choices.port)
+    except OSError as error:
+        print(
+            f"run_interface: cannot listen on {choices.host}:{choices.port}: {error.strerror}. "
+            "Is another exchange running there? Choose another --port.",
+            file=sys.stderr,
+        )
+        await server.stop()
+        return EXIT_CANNOT_LISTEN
+    announce(exchange, keys, choices, port)
+    await server.stopping.wait()
+    await server.stop()
+    if server.failed is not None:
+        raise server.failed
+    return 0
+
+
+def announce(exchange: Exchange, keys: list[AccountKey], choices: Choices, port: int) -> None:
+    """Write the keys file and say where the exchange is."""
+    host = f"[{choices.host}]" if ":" in choices.host else choices.host
+    file = KeysFile(url=f"http://{host}:{port}", ws_url=f"ws://{host}:{port}/v1/ws", accounts=keys)
+    write_keys(choices.keys_file, file)
+    if choices.host not in LOCAL_HOSTS:
+        print(
+            f"WARNING: listening on {choices.host}: everybody who can reach this machine can "
+            "connect, unencrypted. Put a TLS proxy in front.",
+            file=sys.stderr,
+        )
+    if choices.json_ready:
+        ready = {
+            "ready": True,
+            "url": file.url,
+            "ws_url": file.ws_url,
+            "keys_file": str(choices.keys_file),
+            "pid": os.getpid(),
+            "epoch": exchange.epoch,
+            "symbols": [own.symbol for own in exchange.venue.instruments],
+        }
+        print(json.dumps(ready), flush=True)
+        return
+    print(f"OneBook is open at {file.url} (stop it with Ctrl-C)")
+    print(f"  clock     {exchange.clock.mode}, speed {exchange.clock.speed:g}")
+    print(f"  symbols   {', '.join(own.symbol for own in exchange.venue.instruments)}")
+    print(f"  keys in   {choices.keys_file}")
+    print("  account   key                          secret")
+    for key in keys:
+        print(f"  {key.name:<9} {key.key:<28} {key.secret}")
+    sys.stdout.flush()

@@ -1,0 +1,387 @@
+"""One running market: the single writer. Every command goes through here, one at a time.
+
+Plain integers in (ticks, lots, nanoseconds of market time), no sockets and no clock of its own.
+After each command the events are read once and handed to all who want to know.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from exchange.engine.codes import N_PARTICIPANTS, CommandKind, EventKind, Option, RejectReason
+from exchange.engine.door import Door
+from exchange.engine.records import ACCOUNT, COMMAND, Markets
+from exchange.instrument import Instrument
+from exchange.server.command import Command
+from exchange.server.mids import MidsBefore
+from exchange.server.orders import AccountLog, Event, Order, OrderLog, Wanted, as_it_stands
+from exchange.server.tape import Tape
+
+Advance = Callable[[Markets, int, int], Any]  # markets, instrument, until_ns
+Listener = Callable[[int, Sequence[Event]], None]  # instrument, events of one command
+JournalSink = Callable[[bytes, str | None], None]  # COMMAND bytes, client_order_id
+
+REJECTED = int(EventKind.REJECTED)
+MARKET = int(Option.MARKET)
+
+
+class Refused(Exception):
+    """The market says no: nothing has changed but the number of its last event."""
+
+    def __init__(self, reason: int, instrument: int) -> None:
+        super().__init__(RejectReason(reason).name)
+        self.reason = RejectReason(reason)
+        self.instrument = instrument
+
+
+class ClientOrderIdReused(Exception):
+    """The account has used this client_order_id for a different order."""
+
+
+class Account(NamedTuple):
+    """A trader: its number in every market, its name, whether the leaderboard shows it."""
+
+    number: int
+    name: str
+    visible: bool
+
+
+class Ledger(NamedTuple):
+    """One ACCOUNT record of one market as plain integers."""
+
+    position: int
+    cash: int
+    fees: int
+    buy_open: int
+    sell_open: int
+    n_open: int
+    n_reduce_only: int
+    bid_quote_id: int
+    ask_quote_id: int
+    bought: int
+    sold: int
+    n_fills: int
+    position_max: int
+    quantity_max: int
+    n_open_max: int
+    loss_max: int
+
+
+class Limits(NamedTuple):
+    """What an account may have in one market; 0 is no limit."""
+
+    position_max: int
+    quantity_max: int
+    n_open_max: int
+    loss_max: int
+
+
+assert Ledger._fields == ACCOUNT.names
+
+
+@dataclass(slots=True)
+class QuoteOutcome:
+    """What stands of a quote: its orders, or why a side was refused (0: it was not)."""
+
+    bid: Order | None
+    ask: Order | None
+    bid_reason: int
+    ask_reason: int
+
+
+class Venue:
+    """The markets of one venue with everything that is known about their traders."""
+
+    def __init__(
+        self, markets: Markets, instruments: Sequence[Instrument], advance: Advance | None = None
+    ) -> None:
+        """advance: what the simulated or recorded participants do; None is an empty market."""
+        assert len(markets) == len(instruments)
+        assert len({i.tick_size * i.lot_size for i in instruments}) == 1, "one unit of money"
+        self.markets = markets
+        self.instruments = list(instruments)
+        self.door = Door(markets)
+        self.accounts: dict[int, Account] = {}
+        self.log = OrderLog(
+            len(markets), [(int(m["maker_fee_ppm"]), int(m["taker_fee_ppm"])) for m in markets]
+        )
+        self.tapes = [Tape() for _ in instruments]
+        self.listeners: list[Listener] = []
+        self.journal: JournalSink | None = None
+        self._source = advance if advance is not None else self._advance_clock
+        commands = np.zeros(1, COMMAND)
+        self._record, self._slot = commands[0], commands.view(np.uint8)
+        # views into the records: reading a field of a view is ten times quicker than of a record
+        self.now_ns, self.sequence = markets["now_ns"], markets["sequence"]
+        self.last_price, self.price_base = markets["last_price"], markets["price_base"]
+        self.best_bid, self.best_ask = markets["best_bid"], markets["best_ask"]
+        self.phase = markets["phase"]
+        self.quantities = [levels["quantity"] for levels in markets["levels"]]
+        self._n_events = markets["n_events"]
+        self._events = list(markets["events"])
+        self._ledgers = list(markets["accounts"])
+        self._best_before = (0, 0)  # ladder rows of the best prices before the last command
+
+    # --- traders ----------------------------------------------------------------------------------
+
+    def open_account(self, name: str, visible: bool, number: int | None = None) -> Account | None:
+        """Give a trader the next free number (or a known one again); None when all are taken."""
+        if number is None:
+            number = max(self.accounts, default=N_PARTICIPANTS - 1) + 1
+        if number >= self._ledgers[0].shape[0]:
+            return None
+        account = self.accounts[number] = Account(number, name, visible)
+        self.log.open_account(number)
+        return account
+
+    def ledger(self, instrument: int, account: int) -> Ledger:
+        """An account's record in one market."""
+        return Ledger._make(self._ledgers[instrument][account].item())
+
+    def price_range(self, instrument: int) -> tuple[int, int]:
+        """The lowest and the highest price (ticks) that the ladder holds."""
+        base = int(self.price_base[instrument])
+        return base + 1, base + len(self.quantities[instrument]) - 1
+
+    def loss_max(self, account: int) -> int:
+        """The tightest loss limit of an account in any market (tick-lots), 0 when it has none."""
+        rows = range(len(self.instruments))
+        return min(self.ledger(row, account).loss_max or 2**62 for row in rows) % 2**62
+
+    def show(self, account: int, visible: bool) -> Account:
+        """Whether the leaderboard shows an account."""
+        changed = self.accounts[account] = self.accounts[account]._replace(visible=visible)
+        return changed
+
+    def quantity_ahead(self, order: Order) -> int:
+        """Lots that rest before an open order at its price."""
+        orders = self.markets["orders"][order.instrument]
+        engine_id = order.order_id // len(self.instruments)
+        slot, ahead = orders["previous"][engine_id % len(orders)], 0  # ids end in their slot
+        while slot != 0:
+            ahead += int(orders["quantity"][slot])
+            slot = orders["previous"][slot]
+        return ahead
+
+    def orders(self, account: int) -> AccountLog:
+        """An account's orders and fills."""
+        return self.log.accounts[account]
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def enter(
+        self, account: int, wanted: Wanted, client_order_id: str | None = None
+    ) -> tuple[Order, bool]:
+        """Enter an order, or find the one already entered under this client_order_id.
+
+        Returns the order as it stood after its entry, and whether it is new. Raises Refused,
+        ClientOrderIdReused.
+        """
+        log = self.log.accounts[account]
+        known = log.by_client_id.get(client_order_id) if client_order_id is not None else None
+        if known is not None:
+            if known.wanted != wanted:
+                raise ClientOrderIdReused(client_order_id)
+            return known.first or known, False
+        instrument, side, price, quantity, options, expire_ns = wanted
+        command = Command(
+            kind=CommandKind.ENTER,
+            instrument=instrument,
+            account=account,
+            side=side,
+            price=price,
+            quantity=quantity,
+            options=options,
+            expire_ns=expire_ns,
+        )
+        order_id = self._apply(command, client_order_id)
+        if order_id < 0:
+            self._finish(instrument, order_id)
+        price_shown = None if options & MARKET else price
+        order = self._new_order(instrument, account, order_id, side, price_shown, quantity)
+        order.client_order_id, order.wanted = client_order_id, wanted
+        log.add(order)
+        self._read_events(instrument)
+        if client_order_id is not None:
+            order.first = as_it_stands(order)
+        return order, True
+
+    def cancel(self, account: int, order_id: int) -> Order:
+        """Cancel an open order. Raises Refused."""
+        order, engine_id = self._own_open(account, order_id)
+        command = Command(CommandKind.CANCEL, order.instrument, account, order_id=engine_id)
+        self._finish(order.instrument, self._apply(command))
+        return order
+
+    def replace(self, account: int, order_id: int, price: int, quantity: int) -> Order:
+        """Give an open order a new price and open quantity. Raises Refused."""
+        order, engine_id = self._own_open(account, order_id)
+        command = Command(
+            CommandKind.REPLACE,
+            order.instrument,
+            account,
+            order_id=engine_id,
+            price=price,
+            quantity=quantity,
+        )
+        self._finish(order.instrument, self._apply(command))
+        return order
+
+    def quote(
+        self,
+        account: int,
+        instrument: int,
+        bid: tuple[int, int],
+        ask: tuple[int, int],
+        options: int,
+    ) -> QuoteOutcome:
+        """Replace both sides of the account's quote; bid, ask: price and quantity, 0 lots for none.
+
+        Raises Refused when the quote is refused as a whole.
+        """
+        command = Command(
+            CommandKind.QUOTE,
+            instrument,
+            account,
+            price=bid[0],
+            quantity=bid[1],
+            ask_price=ask[0],
+            ask_quantity=ask[1],
+            options=options,
+        )
+        result = self._apply(command)
+        if result < 0:
+            self._finish(instrument, result)
+        ledger = self.ledger(instrument, account)
+        orders = (
+            self._quote_order(instrument, account, ledger.bid_quote_id, 0, bid),
+            self._quote_order(instrument, account, ledger.ask_quote_id, 1, ask),
+        )
+        reasons = [0, 0]
+        for event in self._read_events(instrument):
+            if event.kind == REJECTED:
+                reasons[event.side] = event.reason
+        return QuoteOutcome(*orders, *reasons)
+
+    def cancel_all(self, account: int, instrument: int) -> int:
+        """Cancel all open orders of an account in one market; returns how many there were."""
+        n_open = self.ledger(instrument, account).n_open
+        if n_open > 0:
+            command = Command(CommandKind.CANCEL_ALL, instrument, account)
+            self._finish(instrument, self._apply(command))
+        return n_open
+
+    def set_limits(self, account: int, instrument: int, limits: Limits) -> None:
+        """Set an account's limits in one market. Raises Refused."""
+        command = Command(
+            CommandKind.SET_LIMITS,
+            instrument,
+            account,
+            expire_ns=limits.position_max,
+            quantity=limits.quantity_max,
+            ask_quantity=limits.n_open_max,
+            order_id=limits.loss_max,
+        )
+        self._finish(instrument, self._apply(command))
+
+    def halt(self, instrument: int) -> None:
+        """Take no more orders until `resume`; cancels are still taken."""
+        self._finish(instrument, self._apply(Command(CommandKind.HALT, instrument, 0)))
+
+    def resume(self, instrument: int) -> None:
+        """Take orders again."""
+        self._finish(instrument, self._apply(Command(CommandKind.RESUME, instrument, 0)))
+
+    def advance(self, instrument: int, until_ns: int) -> None:
+        """Let the participants trade until a market time; nothing when it is not in the future."""
+        if until_ns <= self.now_ns[instrument]:
+            return
+        if self.journal is not None:
+            command = Command(CommandKind.ADVANCE, instrument, 0, time_ns=until_ns)
+            self.journal(command.pack(), None)
+        while self.now_ns[instrument] < until_ns:
+            now_ns = int(self.now_ns[instrument])
+            self._best_before = self._best(instrument)
+            self._source(self.markets, instrument, until_ns)
+            stuck = self.now_ns[instrument] == now_ns and not self._n_events[instrument]
+            assert not stuck, "the participants neither trade nor let time pass"
+            self._read_events(instrument)
+
+    # --- parts ------------------------------------------------------------------------------------
+
+    def _apply(self, command: Command, client_order_id: str | None = None) -> int:
+        """Journal a command and apply it; its events wait to be read."""
+        packed = command.pack()
+        if self.journal is not None:
+            self.journal(packed, client_order_id)
+        self._best_before = self._best(command.instrument)
+        self._slot[:] = np.frombuffer(packed, np.uint8)
+        return self.door.apply(self._record)
+
+    def _finish(self, instrument: int, result: int) -> None:
+        self._read_events(instrument)
+        if result < 0:
+            raise Refused(-result, instrument)
+
+    def _read_events(self, instrument: int) -> list[Event]:
+        """Hand the events of the command just applied to all listeners."""
+        n = int(self._n_events[instrument])
+        if n == 0:
+            return []
+        events = [Event._make(row) for row in self._events[instrument][:n].tolist()]
+        base = int(self.price_base[instrument])
+        mids = MidsBefore(events, base, self.quantities[instrument], self._best_before)
+        self.log.read(instrument, events, mids)
+        self.tapes[instrument].read(events)
+        for listener in self.listeners:
+            listener(instrument, events)
+        return events
+
+    def _advance_clock(self, _markets: Markets, instrument: int, until_ns: int) -> None:
+        """An empty market: time passes, orders expire, nobody else trades."""
+        self.door.advance(instrument, until_ns)
+
+    def _best(self, instrument: int) -> tuple[int, int]:
+        return int(self.best_bid[instrument]), int(self.best_ask[instrument])
+
+    def _own_open(self, account: int, order_id: int) -> tuple[Order, int]:
+        """Asked here already, so that ids the engine cannot hold never reach it."""
+        order = self.log.accounts[account].open.get(order_id)
+        if order is None:
+            raise Refused(int(RejectReason.UNKNOWN_ORDER), order_id % len(self.instruments))
+        return order, order_id // len(self.instruments)
+
+    def _new_order(
+        self,
+        instrument: int,
+        account: int,
+        engine_id: int,
+        side: int,
+        price: int | None,
+        quantity: int,
+    ) -> Order:
+        return Order(
+            order_id=self.log.wire_id(instrument, engine_id),
+            instrument=instrument,
+            account=account,
+            side=side,
+            price=price,
+            quantity=quantity,
+            open_quantity=quantity,
+            time_ns=int(self.now_ns[instrument]),
+        )
+
+    def _quote_order(
+        self, instrument: int, account: int, engine_id: int, side: int, wanted: tuple[int, int]
+    ) -> Order | None:
+        """One side of the quote: kept, new, or None when there is none."""
+        if engine_id == 0 or wanted[1] == 0:
+            return None
+        log = self.log.accounts[account]
+        order = log.open.get(self.log.wire_id(instrument, engine_id))
+        if order is None:
+            order = self._new_order(instrument, account, engine_id, side, *wanted)
+            log.add(order)
+        return order
