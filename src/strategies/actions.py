@@ -1,0 +1,141 @@
+"""From a policy's action to the quote it stands for: one compiled function, live and in training.
+
+An action is read against the mid of the others' orders, so own quotes never move the price that the
+next ones are set from. No quote comes out where it would trade at once.
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exchange.engine.kernel import kernel
+from exchange.engine.records import PRICE_MAX
+from strategies.observe import OWN_QUOTE
+from strategies.strategy import Quote, View
+
+OFFSET_MAX = 10  # ticks from the tightest quote
+QUANTITY_MAX = 10  # lots a side
+SHIFT_STEP, N_SHIFTS = 0.25, 17  # ticks; the middle one is no shift
+HALF_SPREAD_MIN, HALF_SPREAD_STEP, N_HALF_SPREADS = 0.5, 0.25, 11  # ticks
+SLACK = 1e-9  # ticks: 0.1 * 3 must not round as 0.30000000000000004
+
+
+class ActionKind(IntEnum):
+    """How an action's three numbers are read."""
+
+    MULTI_DISCRETE = 0  # offsets of bid and ask, 0 .. 10 ticks; quantity - 1
+    BOX = 1  # the same, each from -1 to 1
+    RESERVATION = 2  # shift of the reservation price, half spread, quantity - 1
+    QUOTE = 3  # bid price, bid quantity, ask price, ask quantity: for baselines over arrays
+
+
+KINDS = {kind.name.lower(): kind for kind in ActionKind}
+WIDTHS = {kind: 4 if kind == ActionKind.QUOTE else 3 for kind in ActionKind}
+DISCRETE = {
+    ActionKind.MULTI_DISCRETE: (OFFSET_MAX + 1, OFFSET_MAX + 1, QUANTITY_MAX),
+    ActionKind.RESERVATION: (N_SHIFTS, N_HALF_SPREADS, QUANTITY_MAX),
+}
+MULTI_DISCRETE, BOX, QUOTE = (
+    int(ActionKind.MULTI_DISCRETE),
+    int(ActionKind.BOX),
+    int(ActionKind.QUOTE),
+)
+
+
+@kernel
+def write_quote(kind, action, history, position_max, skew, quote):
+    """Write the OWN_QUOTE that an action asks for: ticks and lots, price 0 where there is none.
+
+    kind: ActionKind as int. action: float64 (3,), or (4,) for QUOTE. history: HISTORY of what was
+    observed last. A side is cut so that position_max lots cannot be exceeded. skew: ticks that the
+    reservation price moves for each lot of position.
+    """
+    position = history.position
+    if kind == QUOTE:
+        bid, ask = int(action[0]), int(action[2])
+        bid_lots, ask_lots = int(action[1]), int(action[3])
+    else:
+        bid, ask = prices(kind, action, history, skew)
+        bid_lots = ask_lots = quantity_of(kind, action[2])
+    bid_lots = min(bid_lots, position_max - position)
+    ask_lots = min(ask_lots, position_max + position)
+    has_bid, has_ask = bid_lots > 0 and bid > 0, ask_lots > 0 and 0 < ask <= PRICE_MAX
+    quote.bid_price, quote.bid_quantity = (bid, bid_lots) if has_bid else (0, 0)
+    quote.ask_price, quote.ask_quantity = (ask, ask_lots) if has_ask else (0, 0)
+
+
+@kernel
+def prices(kind, action, history, skew):
+    """Bid and ask in ticks, such that neither trades with the others' best orders."""
+    mid_twice = history.mid_twice
+    tightest_bid = (mid_twice - 1) >> 1
+    tightest_ask = (mid_twice + 2) >> 1
+    if kind == MULTI_DISCRETE:
+        return tightest_bid - limited(action[0]), tightest_ask + limited(action[1])
+    if kind == BOX:
+        return tightest_bid - offset_of(action[0]), tightest_ask + offset_of(action[1])
+    shift = (min(max(int(action[0]), 0), N_SHIFTS - 1) - N_SHIFTS // 2) * SHIFT_STEP
+    half = HALF_SPREAD_MIN + min(max(int(action[1]), 0), N_HALF_SPREADS - 1) * HALF_SPREAD_STEP
+    reservation = 0.5 * mid_twice - skew * history.position + shift
+    return resting_prices(reservation - half, reservation + half, history)
+
+
+@kernel
+def resting_prices(bid, ask, history):
+    """Continuous prices rounded outwards to ticks and held back from trading at once."""
+    bid_price, ask_price = int(floor(bid + SLACK)), int(ceil(ask - SLACK))
+    if history.ask_price != 0:
+        bid_price = min(bid_price, history.ask_price - 1)
+    if history.bid_price != 0:
+        ask_price = max(ask_price, history.bid_price + 1)
+    return bid_price, max(ask_price, bid_price + 1)
+
+
+@kernel
+def limited(offset):
+    return min(max(int(offset), 0), OFFSET_MAX)
+
+
+@kernel
+def offset_of(number):
+    """-1 .. 1 to the nearest whole offset."""
+    return limited(floor(0.5 * OFFSET_MAX * (number + 1.0) + 0.5))
+
+
+@kernel
+def quantity_of(kind, number):
+    """Lots: the third number of every action but QUOTE."""
+    if kind == BOX:
+        number = floor(0.5 * (QUANTITY_MAX - 1) * (number + 1.0) + 0.5)
+    return min(max(int(number), 0), QUANTITY_MAX - 1) + 1
+
+
+class Actions:
+    """The quotes of one live policy."""
+
+    def __init__(self, kind: str = "multi_discrete", *, position_max: int = 50, skew: float = 0.3):
+        self.kind = action_kind(kind)
+        self.position_max = position_max
+        self.skew = float(skew)
+        self._quote = np.zeros(1, OWN_QUOTE)[0]
+
+    def quote(self, action: Sequence[float] | npt.NDArray[Any], view: View, history: Any) -> Quote:
+        """What `action` wants in the market that `history` (of `Features`) was just shown."""
+        numbers = np.asarray(action, np.float64).reshape(-1)
+        if len(numbers) != WIDTHS[self.kind]:
+            raise ValueError(f"an action has {WIDTHS[self.kind]} numbers, this one {len(numbers)}")
+        limit = min(self.position_max, view.position_max or self.position_max)
+        write_quote(int(self.kind), numbers, history, limit, self.skew, self._quote)
+        bid_price, bid_lots, ask_price, ask_lots = self._quote.item()
+        return Quote(bid_price or None, bid_lots, ask_price or None, ask_lots)
+
+
+def action_kind(name: str) -> ActionKind:
+    """The kind of that name. Raises ValueError for an unknown one."""
+    if name not in KINDS:
+        raise ValueError(f"unknown action {name!r}: choose of {', '.join(KINDS)}")
+    return KINDS[name]

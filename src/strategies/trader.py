@@ -1,0 +1,130 @@
+"""One strategy at work: records in, commands out, and the account of the run.
+
+`live.py` and `backtest.py` are two ways to drive the same `Trader`; nothing here knows which.
+"""
+
+from math import exp, inf
+from typing import Any
+
+from strategies.metrics import Metrics, measure
+from strategies.quoting import Command, wanted_commands
+from strategies.record import FILL, SAMPLE, Rows
+from strategies.strategy import Resting, Strategy, View
+
+VOLATILITY_MEMORY_S = 60.0  # time constant of the running estimate
+
+
+class Observer:
+    """Turns DEPTH and ACCOUNT records into views; keeps what needs a memory of earlier ones."""
+
+    def __init__(self) -> None:
+        self._mid_twice = 0
+        self._time_ns = -1
+        self._bought = self._sold = 0
+        self._variance = self._weight = 0.0
+
+    def mid_twice(self, depth: Any) -> int:
+        """Best bid + best ask in ticks; the last known (at first: the last trade) without both."""
+        bid, ask = int(depth["bid_price"][0]), int(depth["ask_price"][0])
+        if bid and ask:
+            return bid + ask
+        return self._mid_twice or 2 * int(depth["last_price"])
+
+    def view(
+        self,
+        depth: Any,
+        account: Any,
+        own_bid: Resting | None,
+        own_ask: Resting | None,
+        end_ns: int,
+    ) -> View:
+        """What a trader sees now. end_ns: market time when the run ends, 0 when it is open."""
+        time_ns, bought, sold, last_price = depth.item()[:4]
+        first = self._time_ns < 0
+        taken = (0, 0) if first else (bought - self._bought, sold - self._sold)
+        self._remember_mid(self.mid_twice(depth), time_ns)
+        self._bought, self._sold = bought, sold
+        bids = _levels(depth["bid_price"], depth["bid_quantity"])
+        asks = _levels(depth["ask_price"], depth["ask_quantity"])
+        return View(
+            time_ns=time_ns,
+            time_left_s=max(end_ns - time_ns, 0) / 1e9 if end_ns else inf,
+            mid=self._mid_twice / 2,
+            best_bid=bids[0][0] if bids else None,
+            best_ask=asks[0][0] if asks else None,
+            bids=bids,
+            asks=asks,
+            last_price=last_price,
+            bought=taken[0],
+            sold=taken[1],
+            volatility=(self._variance / self._weight) ** 0.5 if self._weight > 0 else 0.0,
+            position=int(account["position"]),
+            cash=int(account["cash"]),
+            fees=int(account["fees"]),
+            position_max=int(account["position_max"]),
+            own_bid=own_bid,
+            own_ask=own_ask,
+            depth=depth.copy(),
+            account=account.copy(),
+        )
+
+    def _remember_mid(self, mid_twice: int, time_ns: int) -> None:
+        """Fold one more change of the mid into the running variance (ticks squared a second)."""
+        elapsed_s = (time_ns - self._time_ns) / 1e9
+        if self._time_ns >= 0 and elapsed_s > 0:
+            kept = exp(-elapsed_s / VOLATILITY_MEMORY_S)
+            change = (mid_twice - self._mid_twice) / 2
+            self._variance = kept * self._variance + (1 - kept) * change**2 / elapsed_s
+            self._weight = kept * self._weight + (1 - kept)  # makes up for the start at nothing
+        self._mid_twice, self._time_ns = mid_twice, time_ns
+
+
+def _levels(prices: Any, quantities: Any) -> tuple[tuple[int, int], ...]:
+    pairs = zip(prices.tolist(), quantities.tolist(), strict=True)
+    return tuple(pair for pair in pairs if pair[1] > 0)
+
+
+class Trader:
+    """A strategy with its record: fills, samples of its money, orders sent."""
+
+    def __init__(self, strategy: Strategy, *, end_ns: int = 0) -> None:
+        self.strategy = strategy
+        self.end_ns = end_ns
+        self.observer = Observer()
+        self.fills = Rows(FILL)
+        self.samples = Rows(SAMPLE)
+        self.n_orders = 0  # accepted
+        self.lots_ordered = 0
+        self.refusals: dict[str, int] = {}  # reason -> how often the market said no
+
+    def sample(self, depth: Any, account: Any) -> None:
+        """Write down what the account is worth now; the first sample is where the run starts."""
+        self.samples.append(
+            (
+                int(depth["time_ns"]),
+                int(account["position"]),
+                int(account["cash"]),
+                int(account["fees"]),
+                self.observer.mid_twice(depth),
+            )
+        )
+
+    def act(
+        self, depth: Any, account: Any, own_bid: Resting | None, own_ask: Resting | None
+    ) -> list[Command]:
+        """Let the strategy decide on what is seen now; the commands that bring its wish about."""
+        self.sample(depth, account)
+        view = self.observer.view(depth, account, own_bid, own_ask, self.end_ns)
+        return wanted_commands(self.strategy.decide(view), own_bid, own_ask)
+
+    def count_order(self, quantity: int) -> None:
+        """One more order was accepted, of this many lots."""
+        self.n_orders += 1
+        self.lots_ordered += quantity
+
+    def count_refusal(self, reason: str) -> None:
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
+
+    def metrics(self) -> Metrics:
+        """The run in figures; there must have been a sample."""
+        return measure(self.fills.array(), self.samples.array(), self.lots_ordered)
