@@ -1,0 +1,235 @@
+"""A live market with market makers trading on it, each in a process of its own.
+
+Starts the exchange with its simulated participants on a free port of this machine, then strategies
+as its clients, and shows the book, the trades and what each strategy earns until Ctrl-C.
+With --json it prints one JSON object at the end instead.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import tempfile
+import time
+from asyncio.subprocess import PIPE, Process
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+import demo_screen
+from exchange.keys import AccountKey, read_keys, write_keys
+from exchange.simulation.presets import PRESETS
+from strategies.errors import ExchangeError
+from strategies.registry import STRATEGIES
+from strategies.rest import RestClient
+
+SCRIPTS = Path(__file__).parent
+SYMBOL = "SIM"
+START_TIMEOUT_S = 240  # the first start compiles the rules
+STOP_TIMEOUT_S = 20
+REFRESH_S = 0.25
+DEFAULT_STRATEGIES = "symmetric,skew,avellaneda_stoikov"
+
+
+@dataclass
+class Trader:
+    """One strategy's process, and its last report: an object of `run_strategy.py --json`."""
+
+    name: str
+    process: Process
+    report: dict[str, Any] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says what to do."""
+
+
+async def start_exchange(arguments: argparse.Namespace, keys_file: Path) -> tuple[Process, str]:
+    """Start the exchange; returns its process and its URL once it listens."""
+    command = [sys.executable, str(SCRIPTS / "run_interface.py"), "--port", str(arguments.port)]
+    command += ["--symbols", SYMBOL, "--preset", arguments.preset, "--seed", str(arguments.seed)]
+    command += ["--speed", str(arguments.speed), "--keys-file", str(keys_file), "--json-ready"]
+    command += ["--accounts", "1"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, start_new_session=True)
+    assert process.stdout is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
+    except TimeoutError:
+        await stop(process, signal.SIGKILL)
+        raise DemoError(f"the exchange did not start within {START_TIMEOUT_S} s") from None
+    if not line:
+        raise DemoError("the exchange ended while starting; its message is above")
+    return process, str(json.loads(line)["url"])
+
+
+async def open_accounts(url: str, keys_file: Path, names: list[str]) -> None:
+    """Open one account a strategy under its own name, and add their keys to the keys file."""
+    keys = read_keys(keys_file)
+    admin = keys.named("admin")
+    rest = RestClient(url, admin.key, admin.secret)
+    await rest.open()
+    try:
+        for name in names:
+            body = {"name": name, "visible": True}
+            opened = await rest.request("POST", "/v1/admin/accounts", body=body)
+            keys.accounts.append(AccountKey(**opened))
+    finally:
+        await rest.close()
+    write_keys(keys_file, keys)
+
+
+async def start_trader(name: str, arguments: argparse.Namespace, keys_file: Path) -> Trader:
+    """Start one strategy on its own account; its output is read by `follow`."""
+    command = [sys.executable, str(SCRIPTS / "run_strategy.py"), "--strategy", name]
+    command += ["--account", name, "--symbol", SYMBOL, "--keys-file", str(keys_file)]
+    command += ["--json", "--report-every", "1"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, start_new_session=True)
+    return Trader(name, process)
+
+
+async def follow(trader: Trader) -> None:
+    """Keep the newest report that the strategy printed, until it ends."""
+    assert trader.process.stdout is not None
+    async for line in trader.process.stdout:
+        trader.report = json.loads(line)
+    status = await trader.process.wait()
+    if status != 0:
+        trader.errors.append(f"{trader.name} ended with status {status}")
+
+
+async def watch(
+    url: str, show: demo_screen.Show, traders: list[Trader], stopping: asyncio.Event, end: float
+) -> dict[str, Any]:
+    """Poll the exchange's public pages and show them until the time is up; returns the last."""
+    pages: dict[str, Any] = {}
+    rest = RestClient(url)
+    await rest.open()
+    try:
+        while not stopping.is_set() and time.monotonic() < end:
+            symbol = {"symbol": SYMBOL}
+            levels = {**symbol, "levels": demo_screen.N_LEVELS}
+            pages["book"] = await rest.request("GET", "/v1/book", levels)
+            newest = {**symbol, "limit": demo_screen.N_TRADES}
+            pages["trades"] = (await rest.request("GET", "/v1/trades", newest))["trades"]
+            pages["accounts"] = (await rest.request("GET", "/v1/leaderboard"))["accounts"]
+            show(pages, {trader.name: trader.report for trader in traders})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), REFRESH_S)
+    finally:
+        await rest.close()
+    return pages
+
+
+async def stop(process: Process, what: int) -> None:
+    """Signal a process and wait for its orderly end; kill it if it does not come."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(what)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def run(arguments: argparse.Namespace, show: demo_screen.Show) -> dict[str, Any]:
+    """The whole demo; returns its facts. Whatever happens, no process is left behind."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    with tempfile.TemporaryDirectory(prefix="onebook-demo-") as folder:
+        keys_file = Path(folder) / "keys.json"
+        exchange, url = await start_exchange(arguments, keys_file)
+        traders: list[Trader] = []
+        followers = []
+        try:
+            await open_accounts(url, keys_file, arguments.strategies)
+            for name in arguments.strategies:
+                traders.append(await start_trader(name, arguments, keys_file))
+                followers.append(asyncio.create_task(follow(traders[-1])))
+            show.address = url
+            end = time.monotonic() + (arguments.duration or 1e9)
+            pages = await watch(url, show, traders, stopping, end)
+        finally:
+            for trader in traders:
+                await stop(trader.process, signal.SIGINT)
+            await asyncio.gather(*followers)
+            await stop(exchange, signal.SIGTERM)
+    return facts(pages, traders, exchange.returncode)
+
+
+def facts(
+    pages: dict[str, Any], traders: list[Trader], exchange_status: int | None
+) -> dict[str, Any]:
+    """What --json prints. Money and prices are in the symbol's currency."""
+    errors = [error for trader in traders for error in trader.errors]
+    errors += [error for trader in traders for error in trader.report.get("errors", [])]
+    if exchange_status != 0:
+        errors.append(f"the exchange ended with status {exchange_status}")
+    newest = pages.get("trades") or [{"trade_id": 0}]
+    return {
+        "strategies": [{"name": trader.name, **trader.report} for trader in traders],
+        "trades": newest[-1]["trade_id"],
+        "book": pages.get("book"),
+        "errors": errors,
+    }
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument(
+        "--duration", type=float, metavar="S", help="seconds; default: until Ctrl-C"
+    )
+    parser.add_argument("--json", action="store_true", help="no screen; one JSON object at the end")
+    parser.add_argument(
+        "--strategies", default=DEFAULT_STRATEGIES, help=f"of {', '.join(STRATEGIES)} (%(default)s)"
+    )
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="default")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--speed", type=float, default=1.0, help="x wall time (%(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="save the last screen")
+    arguments = parser.parse_args()
+    arguments.strategies = arguments.strategies.split(",")
+    for name in arguments.strategies:
+        if name not in STRATEGIES:
+            parser.error(f"no strategy {name!r}: choose of {', '.join(STRATEGIES)}")
+    if arguments.duration is not None and arguments.duration <= 0:
+        parser.error("--duration must be above 0")
+    return arguments
+
+
+def main() -> int:
+    """Run the demo; 0 when everything ended in order."""
+    arguments = parse_arguments()
+    console = Console(stderr=arguments.json)
+    show = demo_screen.Show(SYMBOL, arguments.strategies)
+    try:
+        if arguments.json:
+            result = asyncio.run(run(arguments, show))
+            print(json.dumps(result))
+        else:
+            console.print(
+                "Starting the exchange (the first time, its rules are compiled: a minute)."
+            )
+            with Live(show, console=console, refresh_per_second=4):
+                result = asyncio.run(run(arguments, show))
+    except (DemoError, ExchangeError) as error:
+        console.print(f"run_demo: {error}", style="red")
+        return 1
+    if arguments.picture:
+        show.save(arguments.picture)
+    for error in result["errors"]:
+        console.print(error, style="red")
+    return 1 if result["errors"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
