@@ -90,7 +90,7 @@ FLOW = np.dtype(
             ("next_ns", np.int64),  # when the next order arrives or the next step begins
             ("step_end_ns", np.int64),
             ("n_orders_left", np.int64),  # to arrive in this step
-            ("n_orders_step", np.int64),  # drawn for this step
+            ("part_ns", np.int64),  # of the step for each of its orders
             # state: the stress timetable
             ("shocks", SHOCK, (SHOCKS_MAX,)),
             ("shock_next_ns", np.int64),  # when the next shock begins or ends, 0 when none does

@@ -113,6 +113,16 @@ class SymbolStatus(Message):
     seq: int
 
 
+class ScenarioAnswer(Message):
+    """A shock of the stress timetable; times are market time."""
+
+    symbol: str
+    kind: str
+    magnitude: float
+    begin_ns: int
+    end_ns: int
+
+
 class StatusAnswer(Message):
     """The venue's state; `step` counts lockstep steps."""
 

@@ -25,6 +25,9 @@ Token = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 TimeInForceName = Literal["gtc", "ioc", "fok", "gtd"]
 SelfTradePrevention = Literal["cancel_newest", "cancel_oldest", "cancel_both"]
+ShockName = Literal[
+    "flash_crash", "rally", "volatility_spike", "liquidity_drought", "news_jump", "halt"
+]
 Channel = Literal[
     "book", "trades", "ticker", "candles", "status", "heartbeat", "orders", "fills", "account"
 ]
@@ -157,6 +160,18 @@ class SetClock(Message):
     speed: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] | None = None
     paused: bool | None = None
     advance_steps: Annotated[int, Field(ge=1, le=STEPS_MAX)] | None = None
+
+
+class Scenario(Message):
+    """A shock for the stress timetable, in market time from now."""
+
+    symbol: Symbol
+    kind: ShockName
+    magnitude: Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)] = Field(
+        1.0, description="1 is a usual one; below 0 only for news_jump: bad news"
+    )
+    duration_s: Annotated[float, Field(gt=0, le=3_600, allow_inf_nan=False)] = 10.0
+    delay_s: Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)] = 0.0
 
 
 class SetAccount(Message):

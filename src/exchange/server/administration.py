@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from exchange.engine.codes import ShockKind
 from exchange.instrument import Instrument
 from exchange.messages import answers, requests
 from exchange.server.answers import position_answer
@@ -9,7 +10,9 @@ from exchange.server.errors import ApiError, unreadable
 from exchange.server.queries import symbol_status
 from exchange.server.service import Exchange
 from exchange.server.venue import Limits
+from exchange.simulation.scenario import MAGNITUDE_UNITS
 
+SECOND_NS = 1_000_000_000
 INT32_MAX = 2**31 - 1
 MONEY_MAX = 2**62  # tick-lots
 
@@ -19,7 +22,7 @@ def halt(exchange: Exchange, symbol: str) -> answers.SymbolStatus:
     row = exchange.desk.instrument(symbol)
     exchange.clock.catch_up()
     exchange.venue.halt(row)
-    return _tell_phase(exchange, row)
+    return symbol_status(exchange, row)
 
 
 def resume(exchange: Exchange, symbol: str) -> answers.SymbolStatus:
@@ -27,7 +30,7 @@ def resume(exchange: Exchange, symbol: str) -> answers.SymbolStatus:
     row = exchange.desk.instrument(symbol)
     exchange.clock.catch_up()
     exchange.venue.resume(row)
-    return _tell_phase(exchange, row)
+    return symbol_status(exchange, row)
 
 
 def set_limits(exchange: Exchange, wanted: requests.SetLimits) -> answers.PositionAnswer:
@@ -46,6 +49,24 @@ def set_limits(exchange: Exchange, wanted: requests.SetLimits) -> answers.Positi
     venue.set_limits(wanted.account, row, limits)
     changed = venue.ledger(row, wanted.account)
     return position_answer(own, changed, int(venue.last_price[row]))
+
+
+def schedule(exchange: Exchange, wanted: requests.Scenario) -> answers.ScenarioAnswer:
+    """Put a shock into a market's timetable, in market time from now."""
+    row = exchange.desk.instrument(wanted.symbol)
+    exchange.clock.catch_up()
+    kind = ShockKind[wanted.kind.upper()]
+    magnitude = round(wanted.magnitude * MAGNITUDE_UNITS)
+    begin_ns = int(exchange.venue.now_ns[row]) + round(wanted.delay_s * SECOND_NS)
+    end_ns = begin_ns + round(wanted.duration_s * SECOND_NS)
+    exchange.venue.schedule(row, int(kind), magnitude, begin_ns, end_ns)
+    return answers.ScenarioAnswer(
+        symbol=wanted.symbol,
+        kind=wanted.kind,
+        magnitude=magnitude / MAGNITUDE_UNITS,
+        begin_ns=begin_ns,
+        end_ns=end_ns,
+    )
 
 
 def set_clock(exchange: Exchange, wanted: requests.SetClock) -> None:
@@ -82,19 +103,6 @@ def step_paused(exchange: Exchange, n: int) -> None:
     if not exchange.wall_clock.paused:
         raise ApiError(409, "wrong_mode", "pause the clock first", field="advance_steps")
     exchange.wall_clock.step(n * exchange.settings.step_ns)
-
-
-def _tell_phase(exchange: Exchange, row: int) -> answers.SymbolStatus:
-    status = symbol_status(exchange, row)
-    exchange.feed.publish_status(
-        {
-            "type": "phase",
-            "symbol": status.symbol,
-            "phase": status.phase,
-            "time_ns": status.time_ns,
-        }
-    )
-    return status
 
 
 def _lots(instrument: Instrument, text: str | None, field: str, otherwise: int) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from aiohttp import WSMsgType, web
 from pydantic import ValidationError
@@ -254,11 +255,11 @@ class _Refuse(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Answer before anything is asked."""
-        assert isinstance(transport, asyncio.Transport)
+        out = cast(asyncio.Transport, transport)
         body = overloaded("too many connections").answer.model_dump_json()
-        transport.write(
+        out.write(
             b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
             b"Connection: close\r\nRetry-After: 1\r\n"
             + f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
         )
-        transport.close()
+        out.close()

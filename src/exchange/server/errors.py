@@ -51,6 +51,11 @@ REFUSALS: dict[RejectReason, tuple[str, str | None]] = {
     RejectReason.PRICE_BAND: ("the price is too far from the last price", "price"),
     RejectReason.QUANTITY_OUT_OF_RANGE: ("the quantity is zero or too large", "quantity"),
     RejectReason.NOTIONAL_MAX: ("quantity times price is too large for one order", "quantity"),
+    RejectReason.INVALID_SHOCK: (
+        "the magnitude may not be 0, nor below 0 but for news_jump",
+        "magnitude",
+    ),
+    RejectReason.TIMETABLE_FULL: ("16 shocks wait or last already", None),
     RejectReason.HALTED: ("the market is halted; cancels are taken", "symbol"),
     RejectReason.BOOK_FULL: ("the book holds no more orders now", None),
     RejectReason.ACCOUNT_QUANTITY_MAX: ("above the account's limit for one order", "quantity"),

@@ -18,6 +18,7 @@ from exchange.server.answers import (
 from exchange.server.book import PublicBook
 from exchange.server.connection import Connection
 from exchange.server.frames import text_frame
+from exchange.server.notices import NOTICE_KINDS, notice
 from exchange.server.orders import Event, Fill, Order
 from exchange.server.venue import Venue
 
@@ -166,6 +167,10 @@ class Feed:
 
     def _read(self, instrument: int, events: Sequence[Event]) -> None:
         self.books[instrument].read(events)
+        symbol = self.venue.instruments[instrument].symbol
+        for event in events:
+            if event.kind in NOTICE_KINDS:
+                self.publish_status(notice(symbol, event))
 
     def _watched(self, row: int) -> bool:
         return bool(self._readers.get(("book", row)) or self._readers.get(("ticker", row)))

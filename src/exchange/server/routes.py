@@ -285,6 +285,20 @@ def post_limits(exchange: Exchange, _caller: Caller, body: requests.SetLimits) -
 
 @route(
     "POST",
+    "/v1/admin/scenario",
+    answers.ScenarioAnswer,
+    "admin",
+    body=requests.Scenario,
+    command=True,
+    status=201,
+)
+def post_scenario(exchange: Exchange, _caller: Caller, body: requests.Scenario) -> Message:
+    """Put a shock into a market's stress timetable."""
+    return administration.schedule(exchange, body)
+
+
+@route(
+    "POST",
     "/v1/admin/clock",
     answers.StatusAnswer,
     "admin",

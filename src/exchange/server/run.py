@@ -75,6 +75,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 async def _serve(exchange: Exchange, keys: list[AccountKey], choices: Choices) -> int:
+    exchange.clock.catch_up()  # a first turn may have to be compiled: before anybody waits for it
     server = Server(exchange)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -121,6 +122,7 @@ def announce(exchange: Exchange, keys: list[AccountKey], choices: Choices, port:
         print(json.dumps(ready), flush=True)
         return
     print(f"OneBook is open at {file.url} (stop it with Ctrl-C)")
+    print(f"  page      {page_address(file)}")
     print(f"  clock     {exchange.clock.mode}, speed {exchange.clock.speed:g}")
     print(f"  symbols   {', '.join(own.symbol for own in exchange.venue.instruments)}")
     print(f"  keys in   {choices.keys_file}")
@@ -128,3 +130,13 @@ def announce(exchange: Exchange, keys: list[AccountKey], choices: Choices, port:
     for key in keys:
         print(f"  {key.name:<9} {key.key:<28} {key.secret}")
     sys.stdout.flush()
+
+
+def page_address(file: KeysFile) -> str:
+    """The trading page with the first trader's keys and the administrator's in its fragment."""
+    parts = []
+    for role, prefix in (("trader", ""), ("admin", "admin_")):
+        own = next((account for account in file.accounts if account.role == role), None)
+        if own is not None:
+            parts.append(f"{prefix}key={own.key}&{prefix}secret={own.secret}")
+    return f"{file.url}/#{'&'.join(parts)}"

@@ -18,6 +18,7 @@ from exchange.server.command import Command
 from exchange.server.mids import MidsBefore
 from exchange.server.orders import AccountLog, Event, Order, OrderLog, Wanted, as_it_stands
 from exchange.server.tape import Tape
+from exchange.simulation.scenario import schedule
 
 Advance = Callable[[Markets, int, int], Any]  # markets, instrument, until_ns
 Listener = Callable[[int, Sequence[Event]], None]  # instrument, events of one command
@@ -294,6 +295,21 @@ class Venue:
         """Take orders again."""
         self._finish(instrument, self._apply(Command(CommandKind.RESUME, instrument, 0)))
 
+    def schedule(
+        self, instrument: int, kind: int, magnitude: int, begin_ns: int, end_ns: int
+    ) -> None:
+        """Put a shock (ShockKind, thousandths) into a market's timetable. Raises Refused."""
+        command = Command(
+            CommandKind.SCHEDULE,
+            instrument,
+            0,
+            side=kind,
+            order_id=magnitude,
+            time_ns=begin_ns,
+            expire_ns=end_ns,
+        )
+        self._finish(instrument, self._apply(command))
+
     def advance(self, instrument: int, until_ns: int) -> None:
         """Let the participants trade until a market time; nothing when it is not in the future."""
         if until_ns <= self.now_ns[instrument]:
@@ -318,6 +334,8 @@ class Venue:
             self.journal(packed, client_order_id)
         self._best_before = self._best(command.instrument)
         self._slot[:] = np.frombuffer(packed, np.uint8)
+        if command.kind == CommandKind.SCHEDULE:
+            return int(schedule(self.markets, self._record))
         return self.door.apply(self._record)
 
     def _finish(self, instrument: int, result: int) -> None:

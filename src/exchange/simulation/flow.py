@@ -65,8 +65,8 @@ def begin_step(market, flow):
     activity = exp(flow.log_volatility - 0.5 * sd * sd)  # mean 1
     move_value(market, flow, activity)
     expected = flow.orders_per_step * (flow.calm_share + (1.0 - flow.calm_share) * activity)
-    flow.n_orders_step = min(ORDERS_PER_STEP_MAX, floor(expected + uniform(market)))
-    flow.n_orders_left = flow.n_orders_step
+    flow.n_orders_left = min(ORDERS_PER_STEP_MAX, floor(expected + uniform(market)))
+    flow.part_ns = flow.step_ns // max(flow.n_orders_left, 1)
     flow.step_end_ns = market.now_ns + flow.step_ns
 
 

@@ -84,4 +84,4 @@ def below(market, n):
 @kernel
 def pick(table, word, first_bit):
     """An entry of a table of 4,096, by the word's 12 bits from `first_bit` up."""
-    return table[np.int64((word >> np.uint64(first_bit)) & LOW_12)]
+    return np.int64(table[np.int64((word >> np.uint64(first_bit)) & LOW_12)])

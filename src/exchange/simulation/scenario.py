@@ -1,12 +1,12 @@
-"""Stress as a timetable: shocks with a beginning, an end and a magnitude, kept in the market's record.
+"""Stress as a timetable of shocks with a beginning, an end and a magnitude, in the market's record.
 
 They are scheduled by a command and begin and end by the market's clock, so a session under stress
-replays to the same bytes. No shock sets a price: it changes what participants do or believe, and the
-price is what comes of it.
+replays to the same bytes. No shock sets a price: it changes what participants do or believe, and
+the price is what comes of it.
 """
 
 from exchange.engine.codes import EventKind, RejectReason, ShockKind
-from exchange.engine.commands import change_phase
+from exchange.engine.commands import begin, change_phase
 from exchange.engine.events import emit_rejected, new_event
 from exchange.engine.kernel import kernel
 from exchange.engine.participants import SHOCKS_MAX
@@ -24,12 +24,15 @@ VOLATILITY, LIQUIDITY, INFORMED = 0, 1, 2  # places in calm_factors
 
 
 @kernel
-def schedule(market, command):
-    """Put a shock into the timetable.
+def schedule(markets, command):
+    """Put a shock into the timetable of the market that the COMMAND names.
 
     COMMAND: side is the ShockKind, order_id the magnitude in thousandths (negative only for news),
     time_ns and expire_ns its beginning and end. Returns 0 or -RejectReason.
     """
+    if not begin(markets, command.instrument):
+        return -RejectReason.UNKNOWN_INSTRUMENT
+    market = markets[command.instrument]
     flow = market.flow
     kind = command.side
     magnitude = command.order_id

@@ -4,12 +4,17 @@
 independent markets, `advance_market` one of them inside a caller's own kernel.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from exchange.engine.codes import CommandKind, Phase, RejectReason
 from exchange.engine.commands import advance_clock, begin, obey, room_for_events
+from exchange.engine.depth import write_depth
 from exchange.engine.events import emit_rejected
 from exchange.engine.kernel import batch_kernel, kernel
 from exchange.engine.participants import FlowKind
@@ -120,9 +125,8 @@ def wait_in_step(market, flow):
     if flow.n_orders_left == 0:
         flow.next_ns = flow.step_end_ns
         return
-    part_ns = flow.step_ns // flow.n_orders_step
-    start_ns = flow.step_end_ns - flow.n_orders_left * part_ns
-    flow.next_ns = start_ns + int(uniform(market) * part_ns)
+    start_ns = flow.step_end_ns - flow.n_orders_left * flow.part_ns
+    flow.next_ns = start_ns + int(uniform(market) * flow.part_ns)
 
 
 @kernel
@@ -151,15 +155,46 @@ def advance_batch(
     Row i comes out as that market alone would, byte for byte. As `advance_market`, it keeps only
     the newest events. A market that is already past its time is left as it is.
     """
-    until = np.empty(len(markets), np.int64)
-    until[:] = until_ns
-    if n_threads == 1 or (n_threads is None and len(markets) < PARALLEL_BATCH_MIN):
+    until = _one_each(markets, until_ns)
+    if _is_serial(markets, n_threads):
         advance_rows(markets, until)
         return
-    before = numba.get_num_threads()
-    numba.set_num_threads(before if n_threads is None else min(n_threads, before))
-    try:
+    with _threads(n_threads):
         advance_rows_parallel(markets, until)
+
+
+def step_batch(
+    markets: Markets,
+    until_ns: int | npt.NDArray[np.int64],
+    depths: npt.NDArray[Any],
+    n_threads: int | None = None,
+) -> None:
+    """`advance_batch`, then write what the feed shows of each market: depths (n,) of DEPTH."""
+    until = _one_each(markets, until_ns)
+    if _is_serial(markets, n_threads):
+        step_rows(markets, until, depths)
+        return
+    with _threads(n_threads):
+        step_rows_parallel(markets, until, depths)
+
+
+def _one_each(markets: Markets, until_ns: int | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    until = np.empty(len(markets), np.int64)
+    until[:] = until_ns
+    return until
+
+
+def _is_serial(markets: Markets, n_threads: int | None) -> bool:
+    return n_threads == 1 or (n_threads is None and len(markets) < PARALLEL_BATCH_MIN)
+
+
+@contextmanager
+def _threads(n_threads: int | None) -> Iterator[None]:
+    """Let a parallel loop use so many of numba's threads (None: all), then put it back."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(before if n_threads is None else max(1, min(n_threads, before)))
+    try:
+        yield
     finally:
         numba.set_num_threads(before)
 
@@ -176,3 +211,19 @@ def advance_rows_parallel(markets, until_ns):
     """`advance_rows` on all of numba's threads."""
     for i in numba.prange(len(markets)):
         advance_market(markets[i], until_ns[i])
+
+
+@kernel
+def step_rows(markets, until_ns, depths):
+    """`advance_market` and `write_depth` row by row: depths (n,) of DEPTH."""
+    for i in range(len(markets)):
+        advance_market(markets[i], until_ns[i])
+        write_depth(markets[i], depths[i])
+
+
+@batch_kernel
+def step_rows_parallel(markets, until_ns, depths):
+    """`step_rows` on all of numba's threads."""
+    for i in numba.prange(len(markets)):
+        advance_market(markets[i], until_ns[i])
+        write_depth(markets[i], depths[i])

@@ -117,11 +117,9 @@ def _profile(depth: Any) -> Floats:
 
 
 def facts(tape: Tape) -> dict[str, float]:
-    """Every statistic by name; NaN where the tape does not hold it."""
+    """Every statistic by name; NaN or missing where the tape does not hold it."""
     found = {
-        "spread_mean": float(np.nanmean(tape.spread)),
-        **{f"spread_le_{k}": float(np.nanmean(tape.spread <= k)) for k in (1, 2, 3, 4)},
-        "spread_max": float(np.nanmax(tape.spread)),
+        **spread_facts(tape.spread[np.isfinite(tape.spread)]),
         **{f"depth_{k}": float(lots) for k, lots in enumerate(tape.profile)},
         "fill_fraction": tape.n_filled / tape.n_rested if tape.n_rested else float("nan"),
         "market_orders_per_s": _market_orders_per_s(tape),
@@ -131,6 +129,14 @@ def facts(tape: Tape) -> dict[str, float]:
     found.update(return_facts(tape.mid))
     found.update(signal_facts(tape))
     return found
+
+
+def spread_facts(spread: Floats) -> dict[str, float]:
+    """Mean, largest and shares of the known spreads, in ticks."""
+    if not len(spread):
+        return {}
+    shares = {f"spread_le_{k}": float(np.mean(spread <= k)) for k in (1, 2, 3, 4)}
+    return {"spread_mean": float(np.mean(spread)), **shares, "spread_max": float(np.max(spread))}
 
 
 def _market_orders_per_s(tape: Tape) -> float:
@@ -265,6 +271,8 @@ def _out_of_sample_r2(x: Floats, y: Floats, half: int) -> float:
         return np.column_stack([a[sound], np.ones(sound.sum())]), b[sound]
 
     (a, b), (c, d) = rows(slice(None, half)), rows(slice(half, None))
+    if len(b) < 2 * x.shape[2] or len(d) < 2:
+        return float("nan")
     weights = np.linalg.lstsq(a, b, rcond=None)[0]
     variance = np.mean((d - d.mean()) ** 2)
     return float(1 - np.mean((d - c @ weights) ** 2) / variance) if variance > 0 else float("nan")

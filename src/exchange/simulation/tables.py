@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Table = npt.NDArray[np.uint8]  # bytes, so that all tables together stay in the nearest cache
 
 TABLE_SIZE = 4_096
 
@@ -27,21 +28,21 @@ CANCEL_NEAR = (1.0, 0.85, 0.7, 0.6, 0.5, 0.45, 0.4, 0.35, 0.3, 0.3)
 CANCEL_MIDDLE, CANCEL_FAR, FAR_FROM = 0.25, 0.6, 41
 
 
-def table_of(values: Any, weights: Any) -> npt.NDArray[np.int64]:
-    """A table in which each value stands in proportion to its weight."""
+def table_of(values: Any, weights: Any) -> Table:
+    """A table in which each value (0 .. 255) stands in proportion to its weight."""
     cumulative = np.cumsum(np.asarray(weights, np.float64))
     places = (np.arange(TABLE_SIZE) + 0.5) / TABLE_SIZE * cumulative[-1]
-    return np.asarray(values, np.int64)[np.searchsorted(cumulative, places)]
+    return np.asarray(values, np.uint8)[np.searchsorted(cumulative, places)]
 
 
-def _distances() -> npt.NDArray[np.int64]:
+def _distances() -> Table:
     ticks = np.arange(DISTANCE_MAX)
     near: Floats = NEAR_P * (1 - NEAR_P) ** ticks
     far: Floats = (ticks + FAR_SHIFT) ** -FAR_EXPONENT
     return table_of(ticks, NEAR_SHARE * near / near.sum() + (1 - NEAR_SHARE) * far / far.sum())
 
 
-def _meta_lengths() -> npt.NDArray[np.int64]:
+def _meta_lengths() -> Table:
     lengths = np.arange(1, META_LENGTH_MAX + 1)
     return table_of(lengths, lengths**-META_EXPONENT)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from exchange.engine import commands
-from exchange.engine.codes import TimeInForce
+from exchange.engine.codes import RejectReason, TimeInForce
 from exchange.engine.kernel import kernel
 from exchange.engine.records import LIVE_MARKET, Markets, new_markets
 from exchange.simulation.recorded.messages import MessageKind, Recording, RecordingError
@@ -67,15 +67,8 @@ class RecordedFlow:
         What happened stands in its events. When they are full the clock stands before `until_ns`:
         take the events and call again.
         """
-        advance_flow(
-            markets,
-            instrument,
-            self.messages,
-            self._engine_ids,
-            self._place,
-            self._counts[0],
-            until_ns,
-        )
+        state = self._engine_ids, self._place, self._counts[0]
+        advance_flow(markets, instrument, self.messages, *state, until_ns)
 
     def save(self) -> bytes:
         """Where the flow stands, to `restore` beside a market saved at the same moment."""
@@ -110,21 +103,23 @@ def new_recorded_markets(
 
 @kernel
 def advance_flow(markets, instrument, messages, engine_ids, place, counts, until_ns):
-    """Apply messages[place[0] ...] that come until `until_ns`; place is moved on."""
+    """Apply messages[place[0] ...] that come until `until_ns`; place is moved on. As `step.advance`."""
+    if not commands.begin(markets, instrument):
+        return -RejectReason.UNKNOWN_INSTRUMENT
     market = markets[instrument]
-    commands.begin(markets, instrument)
     while place[0] < len(messages) and messages[place[0]].time_ns <= until_ns:
         if not commands.room_for_events(market):
-            return
+            return 0
         message = messages[place[0]]
         commands.advance_clock(market, max(market.now_ns, message.time_ns))
         if not commands.room_for_events(market):
-            return
+            return 0
         if message.kind == MessageKind.TAKE:
             take(markets, instrument, message)
         else:
             options = TimeInForce.GTC
             apply_message(markets, instrument, message, engine_ids, counts, options)
         place[0] += 1
-    if commands.room_for_events(market) and market.now_ns < until_ns:
-        commands.advance_clock(market, until_ns)
+    if not commands.room_for_events(market):
+        return 0
+    return commands.advance_clock(market, until_ns)

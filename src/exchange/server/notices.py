@@ -1,0 +1,34 @@
+"""What everybody is told of a market's state: halts, and shocks of its stress timetable."""
+
+from exchange.engine.codes import EventKind, ShockKind
+from exchange.server.orders import Event
+from exchange.simulation.scenario import MAGNITUDE_UNITS
+
+PHASES = {int(EventKind.HALTED): "halted", int(EventKind.RESUMED): "open"}
+SHOCK_STATES = {
+    int(EventKind.SHOCK_SCHEDULED): "scheduled",
+    int(EventKind.SHOCK_BEGAN): "began",
+    int(EventKind.SHOCK_ENDED): "ended",
+}
+NOTICE_KINDS = frozenset(PHASES) | frozenset(SHOCK_STATES)
+
+
+def notice(symbol: str, event: Event) -> dict[str, object]:
+    """The status message of an event of one of NOTICE_KINDS."""
+    if event.kind in PHASES:
+        return {
+            "type": "phase",
+            "symbol": symbol,
+            "phase": PHASES[event.kind],
+            "time_ns": event.time_ns,
+        }
+    return {
+        "type": "scenario",
+        "symbol": symbol,
+        "kind": ShockKind(event.side).name.lower(),
+        "magnitude": event.quantity / MAGNITUDE_UNITS,
+        "state": SHOCK_STATES[event.kind],
+        "begin_ns": event.order_id,
+        "end_ns": event.maker_order_id,
+        "time_ns": event.time_ns,
+    }
