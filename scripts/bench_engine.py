@@ -176,10 +176,10 @@ def our_array(commands: Any) -> tuple[float, int]:
 def bourse_calls(rows: list[tuple[int, ...]]) -> tuple[float, int]:
     """One call of bourse's OrderBook a message; returns seconds and volume.
 
-    Two bourse orders of one price and one time overwrite each other, so its clock must move with every
-    message; what those calls take by themselves is measured and left out, in bourse's favor.
+    Two bourse orders of one price and one time overwrite each other, so its clock must move with
+    every message; what those calls take by themselves is measured and left out, in bourse's favor.
     """
-    from bourse.core import OrderBook
+    from bourse.core import OrderBook  # noqa: PLC0415  an extra
 
     book = OrderBook(0, 1)
     place, cancel, set_time = book.place_order, book.cancel_order, book.set_time
@@ -196,8 +196,8 @@ def bourse_calls(rows: list[tuple[int, ...]]) -> tuple[float, int]:
 
 
 def bourse_array(rows: list[tuple[int, ...]]) -> tuple[float, int]:
-    """bourse's StepEnvNumpy, arrays of 1,000 (which it shuffles, so its volume differs a little)."""
-    from bourse.core import StepEnvNumpy
+    """bourse's StepEnvNumpy, arrays of 1,000, which it shuffles: its volume differs a little."""
+    from bourse.core import StepEnvNumpy  # noqa: PLC0415  an extra
 
     env = StepEnvNumpy(1, 0, 1, 1_000)
     table = np.array(rows, np.int64)
@@ -227,7 +227,7 @@ def bourse_array(rows: list[tuple[int, ...]]) -> tuple[float, int]:
 
 def reference_calls(commands: Any) -> tuple[float, int]:
     """The tests' reference book on sortedcontainers, one call a message; seconds and volume."""
-    from reference_book import ReferenceVenue
+    from reference_book import ReferenceVenue  # noqa: PLC0415  in tests
 
     venue = ReferenceVenue(fresh_markets())
     seconds = timed_calls([(venue.apply, (command,)) for command in commands.tolist()])

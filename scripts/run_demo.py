@@ -226,8 +226,8 @@ def main() -> int:
         return 1
     if arguments.picture:
         show.save(arguments.picture)
-    for error in result["errors"]:
-        console.print(error, style="red")
+    for sentence in result["errors"]:
+        console.print(sentence, style="red")
     return 1 if result["errors"] else 0
 
 

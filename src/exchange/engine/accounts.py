@@ -1,7 +1,7 @@
 """Positions, cash and fees, and the checks that an order must pass before it enters.
 
-Money is exact: cash in tick-lots, fees in millionths of a tick-lot. In every market positions sum to
-zero, cash sums to zero and fees sum to what the venue has collected.
+Money is exact: cash in tick-lots, fees in millionths of a tick-lot. In every market positions sum
+to zero, cash sums to zero and fees sum to what the venue has collected.
 """
 
 from exchange.engine.codes import Option, RejectReason, Side, TimeInForce
@@ -97,8 +97,8 @@ def check_price_and_quantity(market, options, price, quantity):
 def check_account(market, account, side, quantity, options, replaced, only_reducing):
     """Whether the account may have such an order.
 
-    replaced: open lots of the order that this one replaces, 0 for a new one. only_reducing: its loss
-    limit is reached.
+    replaced: open lots of the order that this one replaces, 0 for a new one. only_reducing: its
+    loss limit is reached.
     """
     may_rest = (options & Option.TIME_IN_FORCE) % 3 == 0  # gtc 0, gtd 3
     if account.quantity_max > 0 and quantity > account.quantity_max:

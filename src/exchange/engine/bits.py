@@ -35,7 +35,7 @@ def _leading_zeros(typing_context, word):  # type: ignore[no-untyped-def]
 
 @overload(lowest_bit, inline="always")
 def _compiled_lowest_bit(word):  # type: ignore[no-untyped-def]
-    return lambda word: _trailing_zeros(word)
+    return lambda word: _trailing_zeros(word)  # noqa: PLW0108  numba needs the function
 
 
 @overload(highest_bit, inline="always")

@@ -1,7 +1,7 @@
 """The book: orders in price-time priority. Levels and links only; it knows no rule of the market.
 
-A ladder row is `price - price_base`. Rows with orders have their bit set in `occupied`; every row at
-or below the best bid holds bids, every row at or above the best ask holds asks.
+A ladder row is `price - price_base`. Rows with orders have their bit set in `occupied`; every row
+at or below the best bid holds bids, every row at or above the best ask holds asks.
 """
 
 import numpy as np

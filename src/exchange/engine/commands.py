@@ -1,7 +1,7 @@
 """Commands applied to the markets of one venue: one at a time, or an array of them.
 
-What happened stands in the market's events afterwards. `door.py` makes calls of the `*_call` kernels.
-Each returns the order's id (enter, cancel, replace), 0 (others), or -RejectReason when refused.
+What happened stands in the market's events afterwards. `door.py` makes Python calls of them. Each
+returns the order's id (enter, cancel, replace), 0 (others), or -RejectReason when refused.
 """
 
 from exchange.engine.accounts import loss_reached

@@ -1,4 +1,4 @@
-"""The book as everybody sees it: best levels, traded volume and time. Exactly what the feed shows."""
+"""The book as everybody sees it: best levels, traded volume, time. Exactly what the feed shows."""
 
 import numba
 

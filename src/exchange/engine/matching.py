@@ -37,8 +37,9 @@ from exchange.engine.records import LEVEL_QUANTITY_MAX
 def enter_order(market, account, side, price, quantity, options, expire_ns, only_reducing):
     """Match an order in price-time priority, then rest what is left if it may wait.
 
-    price: ticks, ignored for market orders. quantity: lots. options: a TimeInForce with Option bits.
-    only_reducing: the account's loss limit is reached. Returns the order's id, or -RejectReason.
+    price: ticks, ignored for market orders. quantity: lots. options: a TimeInForce with Option
+    bits. only_reducing: the account's loss limit is reached. Returns the order's id, or
+    -RejectReason.
     """
     reason = check_entry(
         market, account, side, price, quantity, options, expire_ns, 0, only_reducing
@@ -216,7 +217,7 @@ def trade(market, order_id, account, side, quantity, slot):
 
 @kernel
 def rest_order(market, slot):
-    """Rest an order written in its slot, counted into its account; canceled if its level is full."""
+    """Rest an order written in its slot and count it in its account; cancel it at a full level."""
     order = market.orders[slot]
     row = order.price - market.price_base
     if market.levels[row].quantity > LEVEL_QUANTITY_MAX - order.quantity:
@@ -273,7 +274,7 @@ def cancel_slot(market, slot, reason):
 
 @kernel
 def cancel_order(market, account, order_id):
-    """Cancel one resting order of the account; allowed in a halt. Returns its id or -RejectReason."""
+    """Cancel one resting order of the account, also in a halt. Returns its id or -RejectReason."""
     slot = find_order(market, order_id)
     if slot == 0 or market.orders[slot].account != account:
         return emit_rejected(market, account, 0, order_id, 0, 0, RejectReason.UNKNOWN_ORDER)
@@ -283,7 +284,7 @@ def cancel_order(market, account, order_id):
 
 @kernel
 def cancel_account_orders(market, account):
-    """Cancel all resting orders of an account: bids from the best down, then asks from the best up."""
+    """Cancel all orders of an account: bids from the best down, then asks from the best up."""
     for side in (Side.BUY, Side.SELL):
         row = best_opposite(market, 1 - side)
         while row != 0 and market.accounts[account].n_open > 0:

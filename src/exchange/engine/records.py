@@ -56,7 +56,7 @@ ORDER = np.dtype(
 )
 
 # A trader's own state in one market. A venue's accounts are shared: the same number is the same
-# trader in every market of the venue, and its equity is the sum over them. A limit of 0 is no limit.
+# trader in every market of the venue, its equity is the sum over them. A limit of 0 is no limit.
 ACCOUNT = np.dtype(
     (
         np.record,
