@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from browser_kit import PageUser, new_browser, new_user
 from exchange.server.page import WEB
+from exchange.server.settings import Settings
 from live_exchange import live_exchange
 from server_kit import Stage, serving
 
@@ -279,3 +280,17 @@ async def test_everything_has_a_label_and_fits_a_phone(browser):
             await user.page.click(f'#phone-tabs [data-tab="{tab}"]')
             assert await user.see("document.documentElement.scrollWidth <= innerWidth"), tab
             assert await user.see("document.documentElement.scrollHeight <= innerHeight"), tab
+
+
+async def test_a_flash_crash_moves_the_chart_and_is_marked_on_it(browser):
+    async with live_exchange(Settings(speed=10.0)) as live, new_user(browser, live.url) as user:
+        await user.open(live.accounts[0], live.exchange.open_admin())
+        await user.until("onebook.n_candles > 5")
+        low = await user.see("Math.min(...onebook.candles.slice(-20).map(candle => candle.low))")
+
+        await user.page.locator("#magnitude").fill("3")
+        await user.page.click('[data-kind="flash_crash"]')
+
+        await user.until("onebook.scenarios.some(one => one.kind === 'flash_crash')")
+        await user.until(f"onebook.candles.at(-1).low < {low} - 15")
+        assert (await user.see("onebook.scenarios[0]"))["magnitude"] == 3
