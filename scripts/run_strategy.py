@@ -43,6 +43,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--strategy", required=True, help="a name, or path/to/file.py:Class")
     parser.add_argument("--param", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--model-path", help="with --strategy rl: its policy, .zip or .onnx")
     parser.add_argument("--url", help="of the exchange; default: as the keys file says")
     parser.add_argument("--symbol", help="default: the exchange's first")
     parser.add_argument("--account", help="a name in the keys file; default: its first trader")
@@ -58,6 +59,8 @@ def parse_arguments() -> argparse.Namespace:
         "--report-every", type=float, metavar="S", help="with --json: an object this often, too"
     )
     arguments = parser.parse_args()
+    if arguments.model_path is not None:
+        arguments.param.append(f"model_path={arguments.model_path}")
     for name in ("duration", "interval", "steps", "report_every"):
         value = getattr(arguments, name)
         if value is not None and not 0 < value < inf:

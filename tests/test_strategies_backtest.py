@@ -57,7 +57,7 @@ def test_a_take_is_filled_at_once_and_written_down_with_fee_and_mid() -> None:
     assert (fill["fee"], fill["mid_twice"], fill["time_ns"]) == (10_002 * 5 * 100, 20_000, 0)
     assert trader.samples.array()["position"].tolist() == [0, 5, 5]
     metrics = trader.metrics()
-    assert metrics.pnl == -5 * 2 - 10_002 * 5 * 100 / 1e6
+    assert metrics.pnl == -15.001  # 5 lots x 2 ticks, and a fee of 5.001
     assert metrics.fill_rate == 1.0
     assert metrics.captured_spread == -2.0
 

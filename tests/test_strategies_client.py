@@ -12,7 +12,14 @@ from tampering_proxy import tampering_proxy
 from exchange.server.settings import Settings
 from strategies import client as client_module
 from strategies.client import Desk, ExchangeClient
-from strategies.errors import NotAuthorized, Refused, TooSlow, UnknownSymbol, Unreachable, Unreadable
+from strategies.errors import (
+    NotAuthorized,
+    Refused,
+    TooSlow,
+    UnknownSymbol,
+    Unreachable,
+    Unreadable,
+)
 from strategies.strategy import Resting
 
 QUICK = Settings(speed=20.0, publish_ns=5_000_000)
@@ -156,7 +163,11 @@ async def test_after_a_lost_connection_orders_and_fills_are_known_again() -> Non
         await until(maker, desk, lambda: maker.connected(desk))
 
         fills = desk.blotter.take_fills()
-        assert [fill[2:6] for fill in fills] == [(10010, 1, 0, 1), (10010, 2, 0, 1), (9990, 5, 1, 1)]
+        assert [fill[2:6] for fill in fills] == [
+            (10010, 1, 0, 1),
+            (10010, 2, 0, 1),
+            (9990, 5, 1, 1),
+        ]
         assert desk.blotter.own_bid is None
         assert desk.blotter.own_ask == Resting(10010, 2)
         assert desk.blotter.account.position == 2
@@ -251,4 +262,3 @@ async def test_a_closed_client_leaves_no_task_behind() -> None:
             await client.open("SIM")
         own = {task for task in asyncio.all_tasks() - before if "client" in repr(task.get_coro())}
         assert own == set()
-

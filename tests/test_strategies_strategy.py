@@ -63,9 +63,7 @@ def test_infinite_distances_leave_a_side_out() -> None:
     assert quote_around(make_view(), 99.0, inf, 3, 50) == Quote(99, 3, None, 3)
 
 
-@given(
-    st.floats(-1e12, 1e12), st.floats(-1e12, 1e12), st.integers(-60, 60), st.integers(1, 9)
-)
+@given(st.floats(-1e12, 1e12), st.floats(-1e12, 1e12), st.integers(-60, 60), st.integers(1, 9))
 def test_any_prices_make_a_quote_that_the_exchange_would_take(
     bid: float, ask: float, position: int, quantity: int
 ) -> None:
@@ -118,9 +116,7 @@ def test_avellaneda_stoikov_with_a_finite_horizon() -> None:
 
 
 def test_avellaneda_stoikov_with_an_infinite_horizon() -> None:
-    maker = AvellanedaStoikov(
-        risk_aversion=0.5, fill_decay=1.5, horizon="infinite", position_max=4
-    )
+    maker = AvellanedaStoikov(risk_aversion=0.5, fill_decay=1.5, horizon="infinite", position_max=4)
     margin = log(1 + 0.5 / 1.5) / 0.5
     # w' - q^2 with w' = 25: 25 at 0, 24 at 1, 21 at 2
     bid, ask = maker.prices(100.0, 1, 2.0)
@@ -214,7 +210,9 @@ def test_every_strategy_takes_an_empty_market_calmly(name: str) -> None:
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_names_its_source(name: str) -> None:
     assert STRATEGIES[name].__doc__
-    assert any(year in STRATEGIES[name].__doc__ for year in ("1981", "1992", "1993", "2008", "2013"))
+    assert any(
+        year in STRATEGIES[name].__doc__ for year in ("1981", "1992", "1993", "2008", "2013")
+    )
 
 
 # --- by name, with parameters --------------------------------------------------------------------
@@ -248,7 +246,7 @@ def test_a_wrong_choice_is_answered_with_the_right_ones(
         new_strategy(name, parameters)
 
 
-OWN = '''
+OWN = """
 from __future__ import annotations
 from dataclasses import dataclass
 from strategies.strategy import Quote, View
@@ -267,7 +265,7 @@ class Plain:
 
 class NoStrategy:
     pass
-'''
+"""
 
 
 def test_an_own_strategy_is_loaded_from_its_file(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ class _Grid:
 
     @classmethod
     def of(cls, step: Decimal) -> "_Grid":
-        _sign, digits, exponent = step.normalize().as_tuple()
+        exponent = step.normalize().as_tuple().exponent
         if not isinstance(exponent, int) or step <= 0 or -exponent > 12:
             raise ValueError(f"a tick or lot size is positive, with at most 12 digits: {step}")
         places = max(-exponent, 0)

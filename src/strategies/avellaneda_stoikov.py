@@ -23,12 +23,12 @@ class AvellanedaStoikov:
       (1/g) ln(1 + g/k) further out. This w cancels the volatility, and at q_max there is no bid.
     """
 
-    risk_aversion: float = 0.3  # g, per tick-lot
-    fill_decay: float = 2.2  # k, per tick
-    volatility: float = 0.44  # s, ticks per square root of a second; 0: the view's running estimate
+    risk_aversion: float = 0.1  # g, per tick-lot
+    fill_decay: float = 1.2  # k, per tick
+    volatility: float = 0.4  # s, ticks per square root of a second; 0: the view's running estimate
     horizon: Literal["finite", "infinite"] = "finite"
     time_left_max_s: float = 12.5
-    quantity: int = 2  # lots a side
+    quantity: int = 3  # lots a side
     position_max: int = 50  # lots; q_max of the infinite horizon
 
     def __post_init__(self) -> None:

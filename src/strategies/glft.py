@@ -29,12 +29,12 @@ class Glft:
       (1/k) ln(v_q / v_q+1) + (1/g) ln(1 + g/k), the ask's the same with v_q-1.
     """
 
-    risk_aversion: float = 3.0  # g, per tick-lot
-    fill_decay: float = 2.2  # k, per tick
-    fill_rate: float = 1.56  # A, fills per second of a quote at the mid
-    volatility: float = 0.44  # s, ticks per square root of a second; 0: the view's running estimate
+    risk_aversion: float = 0.1  # g, per tick-lot
+    fill_decay: float = 1.2  # k, per tick
+    fill_rate: float = 0.8  # A, fills per second of a quote at the mid
+    volatility: float = 0.4  # s, ticks per square root of a second; 0: the view's running estimate
     form: Literal["closed_form", "exact"] = "closed_form"
-    quantity: int = 5  # lots a side
+    quantity: int = 3  # lots a side
     position_max: int = 50  # lots; q_max of the exact form
 
     def __post_init__(self) -> None:

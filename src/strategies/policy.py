@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float32]
 CARD_FORMAT = 1
 CARD_NAME, WEIGHTS_NAME = "onebook.json", "weights.npz"
 ONNX_CARD_KEY = "onebook"
-CARD_KEYS = ("format", "features", "feature_table", "action", "output", "task")
+CARD_KEYS = ("format", "features", "feature_table", "output", "task")
 
 
 class PolicyError(ValueError):
@@ -159,9 +159,10 @@ def feature_table(features: str | Sequence[str]) -> list[list[Any]]:
 
 def _check_sizes(path: Path, card: dict[str, Any], n_inputs: int, n_outputs: int) -> None:
     output = card["output"]
-    n_outputs_of = {"choices": sum, "joint": prod}
-    kind = output["kind"]
-    wanted = n_outputs_of[kind](output["sizes"]) if kind in n_outputs_of else len(output["low"])
+    if output["kind"] == "box":
+        wanted = len(output["low"])
+    else:
+        wanted = (prod if output["kind"] == "joint" else sum)(output["sizes"])
     n_features = len(card["feature_table"])
     if (n_inputs, n_outputs) != (n_features, wanted):
         raise PolicyError(

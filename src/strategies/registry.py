@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from strategies.avellaneda_stoikov import AvellanedaStoikov
 from strategies.glft import Glft
 from strategies.momentum import Momentum
+from strategies.rl_mm import RLMarketMaker
 from strategies.skew import SkewMaker
 from strategies.strategy import Strategy
 from strategies.symmetric_mm import SymmetricMaker
@@ -21,6 +22,7 @@ STRATEGIES: dict[str, type[Any]] = {
     "skew": SkewMaker,
     "avellaneda_stoikov": AvellanedaStoikov,
     "glft": Glft,
+    "rl": RLMarketMaker,
     "momentum": Momentum,
     "taker": RandomTaker,
 }

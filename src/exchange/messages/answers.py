@@ -124,7 +124,7 @@ class ScenarioAnswer(Message):
 
 
 class StatusAnswer(Message):
-    """The venue's state; `step` counts lockstep steps."""
+    """The venue's state; `step` counts lockstep steps, `scenarios` are the newest that began."""
 
     epoch: int
     version: str
@@ -134,6 +134,7 @@ class StatusAnswer(Message):
     step: int
     wall_ms: int
     symbols: list[SymbolStatus]
+    scenarios: list[ScenarioAnswer]
 
 
 class BookAnswer(Message):

@@ -5,8 +5,10 @@ the command that caused them is queued, so a client never hears of an order befo
 """
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
+from exchange.messages.answers import ScenarioAnswer
 from exchange.messages.base import Message
 from exchange.server.answers import (
     account_answer,
@@ -18,11 +20,12 @@ from exchange.server.answers import (
 from exchange.server.book import PublicBook
 from exchange.server.connection import Connection
 from exchange.server.frames import text_frame
-from exchange.server.notices import NOTICE_KINDS, notice
+from exchange.server.notices import NOTICE_KINDS, SHOCK_BEGAN, notice, scenario
 from exchange.server.orders import Event, Fill, Order
 from exchange.server.venue import Venue
 
 ALL = -1  # in place of an instrument, for channels that cover every symbol
+SCENARIOS_MAX = 50
 MARKET_CHANNELS = ("book", "trades", "ticker", "candles")
 Readers = dict[Connection, None]  # in the order they came
 
@@ -33,6 +36,7 @@ class Feed:
     def __init__(self, venue: Venue, epoch: int) -> None:
         self.venue, self.epoch = venue, epoch
         self.books = [PublicBook(venue, row, epoch) for row in range(len(venue.instruments))]
+        self.scenarios: deque[ScenarioAnswer] = deque(maxlen=SCENARIOS_MAX)  # those that began
         self.connections: Readers = {}
         self._readers: dict[tuple[str, int], Readers] = {}
         self._own: dict[int, Readers] = {}  # by account
@@ -171,6 +175,8 @@ class Feed:
         for event in events:
             if event.kind in NOTICE_KINDS:
                 self.publish_status(notice(symbol, event))
+            if event.kind == SHOCK_BEGAN:
+                self.scenarios.append(scenario(symbol, event))
 
     def _watched(self, row: int) -> bool:
         return bool(self._readers.get(("book", row)) or self._readers.get(("ticker", row)))

@@ -64,6 +64,7 @@ def status(exchange: Exchange) -> answers.StatusAnswer:
         step=exchange.lockstep.step if exchange.lockstep is not None else 0,
         wall_ms=exchange.unix_ms(),
         symbols=[symbol_status(exchange, row) for row in range(len(exchange.venue.instruments))],
+        scenarios=list(exchange.feed.scenarios),
     )
 
 

@@ -104,12 +104,16 @@ def new_simulated_markets(
     seeds: one a market, 0 .. n-1 unless given. overrides: parameters of the participants (one
     value, or (n,)), and `open_price`, `band_ticks`, `maker_fee_ppm`, `taker_fee_ppm` as for
     `new_markets`. The clock stands where the warm-up ended (at 0 when there are no participants).
-    Raises ValueError for an unknown preset or override and for a value out of its bounds.
+    Raises ValueError for an unknown preset or override, for a value out of its bounds, and unless
+    there is one seed a market.
     """
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}: choose of {', '.join(PRESETS)}")
+    if n < 1 or (seeds is not None and len(seeds) != n):
+        given = "" if seeds is None else f", given {len(seeds)} seeds"
+        raise ValueError(f"{n} markets{given}: at least one market, and one seed for each")
     opening = {name: overrides.pop(name) for name in MARKET_CHOICES if name in overrides}
-    check_overrides(overrides)
+    check_overrides(overrides, n)
     markets = new_markets(n, seeds, dtype=dtype, **opening)
     set_parameters(markets, {**PRESETS[preset], **overrides})
     start_participants(markets)
@@ -117,14 +121,17 @@ def new_simulated_markets(
     return markets
 
 
-def check_overrides(overrides: dict[str, Any]) -> None:
-    """Raise ValueError for a parameter that does not exist or lies outside its bounds."""
+def check_overrides(overrides: dict[str, Any], n: int) -> None:
+    """Raise ValueError for a parameter that does not exist, or for a value that it cannot have."""
     for name, value in overrides.items():
         if name not in PARAMETERS:
             choices = ", ".join([*PARAMETERS, *MARKET_CHOICES])
             raise ValueError(f"unknown parameter {name!r}: choose of {choices}")
         known = PARAMETERS[name]
-        values = np.asarray(value, np.float64)
+        try:
+            values = np.broadcast_to(np.asarray(value, np.float64), (n,))
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} is one number or {n}, not {value!r}") from None
         if not ((values >= known.lowest) & (values <= known.highest)).all():
             bounds = f"{known.lowest:g} .. {known.highest:g}"
             raise ValueError(f"{name} {value} is not within {bounds} {known.unit}")

@@ -58,9 +58,7 @@ def read_databento(path: Path, orderbook: Path | None = None) -> RawRecording:
     times = _times(path, table["ts_event"], lines)
     messages["time_ns"] = np.maximum.accumulate(times)
     named = resting | (kinds == MessageKind.REDUCE)
-    messages["price"][named] = whole(
-        path, prices[named], tick, 1, PRICE_MAX, "price", lines[named]
-    )
+    messages["price"][named] = whole(path, prices[named], tick, 1, PRICE_MAX, "price", lines[named])
     sizes = _integers(path, table["size"], lines, "size")
     low = int((sizes[named] > 0).all())
     messages["quantity"][named] = whole(
@@ -208,7 +206,12 @@ def _read_book(
     path: Path, tick: int, table: Table, times: Array, sequences: Array
 ) -> tuple[RecordedBook, Array]:
     """The MBP-10 rows, and for every message the row that shows the book after it, or -1."""
-    names = [f"{side}_{what}_{k:02}" for side in ("bid", "ask") for what in ("px", "sz") for k in range(N_LEVELS)]
+    names = [
+        f"{side}_{what}_{k:02}"
+        for side in ("bid", "ask")
+        for what in ("px", "sz")
+        for k in range(N_LEVELS)
+    ]
     book = _read_table(path, ("ts_event", "action", "sequence", "order_id", *names))
     lines = book["line"]
     sides = []
@@ -228,7 +231,9 @@ def _read_book(
     )
     rows = {key: row for row, key in enumerate(keys)}
     venue_ids = _integers(path, table["order_id"], table["line"], "order_id").tolist()
-    messages = zip(sequences.tolist(), times.tolist(), table["action"].tolist(), venue_ids, strict=True)
+    messages = zip(
+        sequences.tolist(), times.tolist(), table["action"].tolist(), venue_ids, strict=True
+    )
     expected = np.fromiter((rows.get(key, -1) for key in messages), np.int32, len(venue_ids))
     return RecordedBook(*sides), _after_fills(table["action"], expected)
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from exchange.engine import commands
-from exchange.engine.codes import RejectReason, TimeInForce
+from exchange.engine.codes import RejectReason
 from exchange.engine.kernel import kernel
 from exchange.engine.records import LIVE_MARKET, Markets, new_markets
-from exchange.simulation.recorded.messages import MessageKind, Recording, RecordingError
+from exchange.simulation.recorded.apply import COUNTS, GTC, apply_message, new_orders, open_market
+from exchange.simulation.recorded.messages import Array, Recording, RecordingError
 from exchange.simulation.recorded.prepare import as_input
 from exchange.simulation.recorded.read import read_recording
-from exchange.simulation.recorded.replay import COUNTS, apply_message, open_market, take
 from exchange.simulation.recorded.report import rebuild_recording
 
 
@@ -40,9 +40,8 @@ class RecordedFlow:
         self.opening = recording.opening
         self.messages, _fills = as_input(recording)
         self.end_ns = int(self.messages["time_ns"].max(initial=0))
-        self._engine_ids = np.zeros(recording.n_orders + 1, np.int64)
+        self._orders = new_orders(recording.n_orders)
         self._place = np.zeros(1, np.int64)  # the next message
-        self._counts = np.zeros(1, COUNTS)
 
     @classmethod
     def open(
@@ -59,7 +58,7 @@ class RecordedFlow:
     @property
     def counts(self) -> dict[str, int]:
         """What did not go as recorded: messages to orders gone, orders outside the ladder, ..."""
-        return {name: int(self._counts[name][0]) for name in COUNTS.names or ()}
+        return {name: int(self._orders.counts[name][0]) for name in COUNTS.names or ()}
 
     def advance(self, markets: Markets, instrument: int, until_ns: int) -> None:
         """Apply all that comes until `until_ns` to one market and set its clock.
@@ -67,26 +66,28 @@ class RecordedFlow:
         What happened stands in its events. When they are full the clock stands before `until_ns`:
         take the events and call again.
         """
-        state = self._engine_ids, self._place, self._counts[0]
-        advance_flow(markets, instrument, self.messages, *state, until_ns)
+        advance_flow(markets, instrument, self.messages, self._orders, self._place, until_ns)
 
     def save(self) -> bytes:
         """Where the flow stands, to `restore` beside a market saved at the same moment."""
-        return self._place.tobytes() + self._counts.tobytes() + self._engine_ids.tobytes()
+        return b"".join(part.tobytes() for part in self._state())
 
     def restore(self, saved: bytes) -> None:
         """Go to where `save` stood. Raises RecordingError when it was another recording's."""
-        if len(saved) != len(self.save()):
+        if len(saved) != sum(part.nbytes for part in self._state()):
             raise RecordingError(f"{self.name}: the saved state is of another recording")
-        for part in (self._place, self._counts, self._engine_ids):
+        for part in self._state():
             part[:] = np.frombuffer(saved[: part.nbytes], part.dtype)
             saved = saved[part.nbytes :]
 
+    def _state(self) -> tuple[Array, ...]:
+        return self._place, self._orders.counts, self._orders.engine_ids
+
     def _start(self, markets: Markets) -> None:
         """Go to the beginning and rest the opening book in markets[0]."""
-        self._place[:], self._engine_ids[:] = 0, 0
-        self._counts[:] = np.zeros(1, COUNTS)
-        open_market(markets, 0, self.opening, self._engine_ids, self._counts[0])
+        for part in self._state():
+            part[:] = np.zeros(1, part.dtype)
+        open_market(markets, 0, self.opening, self._orders)
 
 
 def new_recorded_markets(
@@ -102,7 +103,7 @@ def new_recorded_markets(
 
 
 @kernel
-def advance_flow(markets, instrument, messages, engine_ids, place, counts, until_ns):
+def advance_flow(markets, instrument, messages, orders, place, until_ns):
     """Apply messages[place[0] ...] that come until `until_ns`; place is moved on. As `step.advance`."""
     if not commands.begin(markets, instrument):
         return -RejectReason.UNKNOWN_INSTRUMENT
@@ -114,11 +115,7 @@ def advance_flow(markets, instrument, messages, engine_ids, place, counts, until
         commands.advance_clock(market, max(market.now_ns, message.time_ns))
         if not commands.room_for_events(market):
             return 0
-        if message.kind == MessageKind.TAKE:
-            take(markets, instrument, message)
-        else:
-            options = TimeInForce.GTC
-            apply_message(markets, instrument, message, engine_ids, counts, options)
+        apply_message(markets, instrument, message, orders, GTC)
         place[0] += 1
     if not commands.room_for_events(market):
         return 0

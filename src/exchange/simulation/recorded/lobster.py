@@ -54,9 +54,7 @@ def read_lobster(path: Path, orderbook: Path | None = None) -> RawRecording:
     messages["line"] = lines
     messages["order"] = orders
     messages["price"][used] = whole(path, rows[used, 4], tick, 1, PRICE_MAX, "price", lines[used])
-    messages["quantity"][used] = whole(
-        path, rows[used, 3], 1, 1, QUANTITY_MAX, "size", lines[used]
-    )
+    messages["quantity"][used] = whole(path, rows[used, 3], 1, 1, QUANTITY_MAX, "size", lines[used])
     messages["side"] = np.where(rows[:, 5] > 0, Side.BUY, Side.SELL)
     _number_aggressors(messages)
     book = None

@@ -77,7 +77,9 @@ class RecordedBook:
     bid_quantity: Array
     ask_price: Array
     ask_quantity: Array
-    n_trades: Array | None = None  # snapshots: trades of the venue so far; then rows have no message
+    n_trades: Array | None = (
+        None  # snapshots: trades of the venue so far; then rows have no message
+    )
 
     @property
     def shape(self) -> tuple[int, int]:

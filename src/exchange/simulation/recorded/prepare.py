@@ -52,6 +52,8 @@ def prepare(raw: RawRecording) -> Recording:
         at = np.minimum(_arrivals(raw, unannounced["order"]), mentioned)
         messages = _inserted(messages, unannounced, at)
         start += int((at <= start).sum())
+    else:  # there a cancel takes the lots it names off its level, whichever orders they are
+        messages["kind"][messages["kind"] == MessageKind.CANCEL] = MessageKind.REDUCE
     tracks = np.zeros(raw.n_orders + 1, TRACK)
     settle_messages(messages[:start], tracks, raw.fills_repeated)
     opening = _resting(tracks)

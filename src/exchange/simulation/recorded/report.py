@@ -8,30 +8,25 @@ from typing import Any
 import numpy as np
 
 from exchange.engine.records import LIVE_MARKET, Markets, new_markets
+from exchange.simulation.recorded.apply import COUNTS, new_orders, open_market
+from exchange.simulation.recorded.compare import (
+    compare_snapshots,
+    new_comparison,
+    settle_snapshots,
+)
 from exchange.simulation.recorded.messages import (
-    BOOK_FIELDS,
     Array,
     MessageFlag,
     MessageKind,
-    RecordedBook,
     Recording,
     RecordingError,
     new_messages,
 )
 from exchange.simulation.recorded.prepare import as_input
 from exchange.simulation.recorded.rebuild import REBUILD_STATE, Rebuild, rebuild
-from exchange.simulation.recorded.replay import (
-    COUNTS,
-    Comparison,
-    Outcome,
-    compare_snapshots,
-    open_market,
-    send_flow,
-    settle_snapshots,
-)
+from exchange.simulation.recorded.send import Outcome, Send, new_send, send_flow
 
 N_CORRECTIONS_PER_MESSAGE = 4
-N_SLOTS = LIVE_MARKET["orders"].shape[0]
 LAST_TRADE = 2**62  # more trades than any venue counts
 
 
@@ -76,14 +71,14 @@ def rebuild_recording(recording: Recording) -> Rebuilt:
     """Apply every message as the venue printed it and compare with the venue's own book."""
     adopts = recording.unannounced is not None
     _rebuild(recording, recording.messages[:0], adopts)  # compiles
-    markets, work, counts, rows, seconds = _rebuild(recording, recording.messages, adopts)
+    markets, work, rows, seconds = _rebuild(recording, recording.messages, adopts)
     if rows < 0:
         raise RecordingError(f"{recording.name}: its book does not belong to its messages")
     return Rebuilt(
         rows=len(work.book.n_trades) or rows,
         matched=work.book.matched.tolist(),
         n_adopted=int(work.state["n_adopted"][0]),
-        counts=counts,
+        counts=work.orders.counts,
         seconds=seconds,
         markets=markets,
         complete=_completed(recording, work) if adopts else recording,
@@ -92,15 +87,14 @@ def rebuild_recording(recording: Recording) -> Rebuilt:
 
 def _rebuild(
     recording: Recording, messages: Array, adopts: bool
-) -> tuple[Markets, Rebuild, Array, int, float]:
-    markets, counts = _new_market(recording), np.zeros(1, COUNTS)
-    work = _rebuild_work(recording)
+) -> tuple[Markets, Rebuild, int, float]:
+    markets, work = _new_market(recording), _rebuild_work(recording)
     began = perf_counter()
-    open_market(markets, 0, recording.opening, work.engine_ids, counts[0])
+    open_market(markets, 0, recording.opening, work.orders)
     compare_snapshots(markets[0], work.book, recording.n_trades_before)
-    rows = rebuild(markets, messages, adopts, work, counts[0])
+    rows = rebuild(markets, messages, adopts, work)
     settle_snapshots(work.book, LAST_TRADE)
-    return markets, work, counts, int(rows), perf_counter() - began
+    return markets, work, int(rows), perf_counter() - began
 
 
 def send_recording(recording: Recording, *, corrects: bool) -> Sent:
@@ -111,14 +105,15 @@ def send_recording(recording: Recording, *, corrects: bool) -> Sent:
     """
     flow, fills = as_input(recording)
     _send(recording, flow[:0], fills, corrects)  # compiles
-    markets, book, counts, outcomes, seconds = _send(recording, flow, fills, corrects)
+    markets, work, seconds = _send(recording, flow, fills, corrects)
+    n_snapshots = len(work.book.n_trades)
     return Sent(
         flow=flow,
         fills=fills,
-        outcomes=outcomes,
-        rows=len(book.n_trades),
-        matched=book.matched.tolist() if len(book.n_trades) else [],
-        counts=counts,
+        outcomes=work.outcomes,
+        rows=n_snapshots,
+        matched=work.book.matched.tolist() if n_snapshots else [],
+        counts=work.orders.counts,
         seconds=seconds,
         markets=markets,
     )
@@ -126,22 +121,15 @@ def send_recording(recording: Recording, *, corrects: bool) -> Sent:
 
 def _send(
     recording: Recording, flow: Array, fills: Array, corrects: bool
-) -> tuple[Markets, Comparison, Array, Array, float]:
-    markets, counts = _new_market(recording), np.zeros(1, COUNTS)
-    book = new_comparison(recording.book)
-    engine_ids = np.zeros(recording.n_orders + 1, np.int64)
-    orders_at = np.zeros(N_SLOTS, np.int32)
-    outcomes = np.zeros(len(flow), np.uint8)
+) -> tuple[Markets, Send, float]:
+    markets, orders = _new_market(recording), new_orders(recording.n_orders)
+    work = new_send(orders, new_comparison(recording.book), fills, len(flow))
     began = perf_counter()
-    open_market(markets, 0, recording.opening, engine_ids, counts[0])
-    orders = recording.opening["order"]
-    orders_at[engine_ids[orders] % N_SLOTS] = orders
-    compare_snapshots(markets[0], book, recording.n_trades_before)
-    send_flow(
-        markets, flow, fills, book, engine_ids, orders_at, counts[0], outcomes, corrects
-    )
-    settle_snapshots(book, LAST_TRADE)
-    return markets, book, counts, outcomes, perf_counter() - began
+    open_market(markets, 0, recording.opening, orders)
+    compare_snapshots(markets[0], work.book, recording.n_trades_before)
+    send_flow(markets, flow, work, corrects)
+    settle_snapshots(work.book, LAST_TRADE)
+    return markets, work, perf_counter() - began
 
 
 def explain(sent: Sent) -> dict[str, int]:
@@ -196,21 +184,6 @@ def _completed(recording: Recording, work: Rebuild) -> Recording:
     )
 
 
-def new_comparison(book: RecordedBook | None) -> Comparison:
-    """Nothing compared yet."""
-    book = book or RecordedBook(*(np.zeros((0, 0), np.int64) for _ in BOOK_FIELDS))
-    n_levels = book.shape[1]
-    sides = (np.ascontiguousarray(getattr(book, name), np.int64) for name in BOOK_FIELDS)
-    return Comparison(
-        *sides,
-        n_trades=np.zeros(0, np.int64) if book.n_trades is None else book.n_trades,
-        matched=np.zeros(n_levels, np.int64),
-        matches=np.zeros(n_levels, bool),
-        best=np.zeros(n_levels, bool),
-        place=np.array([0, -1], np.int64),
-    )
-
-
 def _rebuild_work(recording: Recording) -> Rebuild:
     unannounced = new_messages(0) if recording.unannounced is None else recording.unannounced
     keys = (unannounced["order"], unannounced["price"], unannounced["side"])
@@ -224,9 +197,8 @@ def _rebuild_work(recording: Recording) -> Rebuild:
     state["n_orders"] = recording.n_orders
     return Rebuild(
         state=state,
+        orders=new_orders(n_orders),
         book=new_comparison(recording.book),
-        engine_ids=np.zeros(n_orders + 1, np.int64),
-        orders_at=np.zeros(N_SLOTS, np.int32),
         last_lines=last_lines,
         unannounced=unannounced,
         placed=np.zeros(len(unannounced), bool),

@@ -138,9 +138,7 @@ def _number_aggressors(messages: Array, taker: Array, auction: Array) -> None:
 
 def _continuous_from(messages: Array) -> int:
     """The first message after the opening auction's last trade."""
-    auction = np.flatnonzero(
-        (messages["kind"] == MessageKind.FILL) & (messages["aggressor"] == 0)
-    )
+    auction = np.flatnonzero((messages["kind"] == MessageKind.FILL) & (messages["aggressor"] == 0))
     return int(auction[-1]) + 1 if len(auction) else 0
 
 
@@ -150,9 +148,7 @@ def _nanoseconds(clock: Array) -> Array:
     return np.asarray(seconds * 10**9 + clock % 100 * 10**7)
 
 
-def _snapshots(
-    path: Path, rows: tuple[Array, Array, Array], n_auction: int
-) -> RecordedBook | None:
+def _snapshots(path: Path, rows: tuple[Array, Array, Array], n_auction: int) -> RecordedBook | None:
     """The snapshots of continuous trading."""
     values, _, lines = rows
     opening = 92_500 if n_auction else 93_000

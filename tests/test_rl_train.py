@@ -1,0 +1,261 @@
+"""Training: reproducible, resumable, interruptible, and what is saved acts as what was trained."""
+
+# ruff: noqa: E402 - the libraries of the extra may be absent
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra rl")
+pytest.importorskip("stable_baselines3", reason="training needs the extra rl")
+onnx = pytest.importorskip("onnx", reason="export needs the extra rl")
+
+from stable_baselines3 import PPO
+
+from rl.batch import MarketBatch
+from rl.config import TaskConfig
+from rl.evaluate import evaluate, greedy
+from rl.export import as_policy
+from rl.imitation import SkewTeacher
+from rl.recipe import ALGORITHMS, TASKS, Recipe, RecipeError, read_config, with_settings
+from rl.scores import Scores, paired
+from rl.train import Run, card_of
+from strategies.policy import load_policy
+
+ROOT = Path(__file__).parents[1]
+TASK = TASKS["tuned"].change(episode_steps=50)
+TINY = Recipe(
+    timesteps=1_024,
+    n_envs=8,
+    n_steps=32,
+    batch_size=128,
+    n_epochs=2,
+    hidden=(16, 16),
+    lesson_steps=4,
+    validation_seeds=4,
+    validations=2,
+)
+
+
+def trained(recipe: Recipe = TINY, task: TaskConfig = TASK, **options: Any) -> Run:
+    run = Run(task, recipe, shown=False, **options)
+    run.learn()
+    return run
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    return trained()
+
+
+def weights(run: Run) -> bytes:
+    return b"".join(value.numpy().tobytes() for value in run.model.policy.state_dict().values())
+
+
+def seen_by(run: Run) -> Any:
+    """Observations of some steps of real markets."""
+    batch = MarketBatch(32, run.task)
+    rows = [batch.reset().copy()]
+    for _ in range(20):
+        rows.append(batch.step(SkewTeacher().labels(batch))[0].copy())
+    return np.concatenate(rows)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run: Run) -> None:
+    assert weights(trained()) == weights(run)
+    assert weights(trained(with_settings(TINY, {"seed": 1}))) != weights(run)
+
+
+def test_training_changes_the_policy(run: Run) -> None:
+    untrained = Run(TASK, TINY, shown=False)
+    assert weights(untrained) != weights(run)
+    assert run.model.num_timesteps == TINY.timesteps
+
+
+@pytest.mark.parametrize("ending", [".zip", ".onnx"])
+def test_a_saved_policy_acts_as_the_model_that_was_trained(
+    run: Run, tmp_path: Path, ending: str
+) -> None:
+    if ending == ".onnx":
+        pytest.importorskip("onnxruntime", reason="an .onnx policy needs the extra serve")
+    run.save(tmp_path / "agent", {"test": {}})
+    policy = load_policy(tmp_path / f"agent{ending}")
+    seen = seen_by(run)
+    wanted, _ = run.model.predict(seen, deterministic=True)
+    assert np.array_equal(np.stack([policy.act(row) for row in seen]), wanted)
+    assert np.array_equal(greedy(policy)(seen), wanted)
+    assert policy.card["task"] == TASK.as_dict()
+    assert policy.card["training"]["recipe"]["seed"] == 0
+
+
+def test_a_saved_policy_is_a_stable_baselines_file(run: Run, tmp_path: Path) -> None:
+    path, _ = run.save(tmp_path / "agent.zip")
+    seen = seen_by(run)
+    loaded = PPO.load(path, device="cpu")
+    wanted, _ = run.model.predict(seen, deterministic=True)
+    assert np.array_equal(loaded.predict(seen, deterministic=True)[0], wanted)
+
+
+def test_training_goes_on_where_it_stopped(run: Run, tmp_path: Path) -> None:
+    path, _ = run.save(tmp_path / "agent")
+    again = Run(TASK, TINY, resume=path, shown=False)
+    assert weights(again) == weights(run)
+    again.learn()
+    assert again.model.num_timesteps == 2 * TINY.timesteps
+
+
+def test_resuming_another_task_is_refused(run: Run, tmp_path: Path) -> None:
+    path, _ = run.save(tmp_path / "agent")
+    with pytest.raises(RecipeError, match="does not continue this task"):
+        Run(TASK.change(features="default"), TINY, resume=path, shown=False)
+    with pytest.raises(RecipeError, match="nothing to resume"):
+        Run(TASK, TINY, resume=tmp_path / "nowhere.zip", shown=False)
+
+
+def test_an_interrupt_ends_training_early_and_what_was_learned_is_kept(tmp_path: Path) -> None:
+    run = Run(TASK, with_settings(TINY, {"timesteps": 4_096, "validations": 16}), shown=False)
+    judge = run.judge
+
+    def interrupted_judge(model: Any) -> Scores:
+        if not run.validation.history:
+            signal.raise_signal(signal.SIGINT)
+        return judge(model)
+
+    run.validation._judge = interrupted_judge
+    before = signal.getsignal(signal.SIGINT)
+    run.learn()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert run.interrupted
+    assert run.model.num_timesteps < 4_096
+    path, _ = run.save(tmp_path / "agent")
+    assert load_policy(path).card["training"]["interrupted"] is True
+
+
+def test_the_best_weights_of_a_run_are_kept() -> None:
+    run = Run(TASK, TINY, shown=False)
+    rewards = iter([9.0, 5.0])
+    kept: list[bytes] = []
+
+    def judge(model: Any) -> Scores:
+        kept.append(weights(run))
+        value = np.full(4, next(rewards))
+        return Scores(np.arange(4), value, value, value)
+
+    run.validation._judge = judge
+    run.learn()
+    assert len(set(kept)) == 2
+    assert weights(run) == kept[0]
+
+
+def test_a_clone_does_what_its_teacher_does() -> None:
+    run = Run(TASK, with_settings(TINY, {"lesson_steps": 250, "hidden": "64,64"}), shown=False)
+    run.imitate()
+    batch = MarketBatch(64, run.task, range(5_000, 5_064))
+    seen = batch.reset()
+    agreed = []
+    for _ in range(40):
+        wanted = SkewTeacher().labels(batch)
+        agreed.append((greedy(as_policy(run.model, card_of(TASK, TINY)))(seen) == wanted).all(1))
+        seen, _, _ = batch.step(wanted)
+    assert np.mean(agreed) > 0.9
+
+
+@pytest.mark.parametrize("action", ["multi_discrete", "reservation"])
+def test_the_teacher_is_the_skew_maker_in_either_kind_of_action(action: str) -> None:
+    task = TASK.change(action=action, skew=0.3)
+    batch = MarketBatch(64, task)
+    batch.reset()
+    for _ in range(30):
+        mid = batch.histories["mid_twice"] / 2
+        reservation = mid - 0.3 * batch.histories["position"]
+        others_bid = batch.histories["bid_price"].copy()
+        others_ask = batch.histories["ask_price"].copy()
+        batch.step(SkewTeacher(1.0, 0.3, 3).labels(batch))
+        quote = batch.episodes["wanted"][:, 0]
+        bid = np.minimum(np.floor(reservation - 1 + 1e-9), others_ask - 1)
+        ask = np.maximum(np.ceil(reservation + 1 - 1e-9), others_bid + 1)
+        if action == "multi_discrete":  # which stays on its own side of the mid
+            bid = np.minimum(bid, np.ceil(mid) - 1)
+            ask = np.maximum(ask, np.floor(mid) + 1)
+        assert np.array_equal(quote["bid_price"], bid)
+        assert np.array_equal(quote["ask_price"], ask)
+        assert set(quote["bid_quantity"].tolist()) == {3}
+
+
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name != "ppo"])
+def test_every_algorithm_trains_and_is_exported(algorithm: str, tmp_path: Path) -> None:
+    recipe = with_settings(TINY, {"algorithm": algorithm, "timesteps": 320, "validations": 1})
+    run = trained(recipe, TASK.change(features="default"))
+    path, _ = run.save(tmp_path / "agent")
+    policy = load_policy(path)
+    seen = seen_by(trained_on_default := run)
+    wanted, _ = trained_on_default.model.predict(seen, deterministic=True)
+    acted = np.stack([policy.act(row) for row in seen])
+    if algorithm == "dqn":
+        wanted = np.stack(np.unravel_index(wanted, policy.card["output"]["sizes"]), axis=1)
+    assert np.allclose(acted, wanted, atol=1e-5)
+    assert len(evaluate(policy, run.task, range(3)).pnl) == 3
+
+
+def test_settings_that_cannot_be_are_refused_by_name() -> None:
+    for settings, said in (
+        ({"algorithm": "alphago"}, "algorithm 'alphago' is none of ppo"),
+        ({"gamma": "2"}, "gamma lies within 0 .. 1"),
+        ({"n_epochs": "two"}, "n_epochs is int"),
+        ({"speed": "9"}, "no training setting 'speed'"),
+        ({"hidden": "0"}, "hidden layers"),
+        ({"timesteps": 0}, "timesteps must be above 0"),
+    ):
+        with pytest.raises(RecipeError, match=said.replace("(", r"\(")):
+            with_settings(TINY, settings)
+
+
+def test_a_config_file_changes_task_and_training(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"task": {"market": "thin"}, "training": {"gamma": 0.9}}))
+    task, recipe = read_config(path, "tuned")
+    assert (task.market, recipe.gamma) == ("thin", 0.9)
+    assert task.features == "extended"
+    path.write_text("[]")
+    with pytest.raises(RecipeError, match="is not of the form"):
+        read_config(path, "tuned")
+
+
+def test_paired_differences_need_the_same_seeds_and_find_a_better_policy() -> None:
+    random = np.random.default_rng(1)
+    pnl = random.normal(50, 40, 400)
+    worse = Scores(np.arange(400), pnl, pnl, np.ones(400))
+    better = Scores(np.arange(400), pnl + random.normal(5, 10, 400), pnl + 5, np.ones(400))
+    found = paired(better, worse)
+    assert 0 < found["pnl"]["low"] < 5 < found["pnl"]["high"]
+    assert found["sharpe"]["mean"] == pytest.approx(better.sharpe - worse.sharpe)
+    with pytest.raises(ValueError, match="same seeds"):
+        paired(better, Scores(np.arange(1, 401), pnl, pnl, pnl))
+
+
+def test_the_script_trains_saves_and_reports(tmp_path: Path) -> None:
+    settings = {"training": {**TINY.as_dict(), "validations": 1}, "task": {"episode_steps": 50}}
+    (tmp_path / "run.json").write_text(json.dumps(settings))
+    command = [sys.executable, str(ROOT / "scripts" / "train_rl.py"), "--episodes", "6"]
+    command += ["--config", str(tmp_path / "run.json"), "--save-path", str(tmp_path / "agent")]
+    command += ["--seeds", "0,1", "--test-seeds", "5", "--quiet", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    result = json.loads(done.stdout)
+    assert [row["seed"] for row in result["runs"]] == [0, 1]
+    assert result["runs"][0]["test"]["n_seeds"] == 5
+    best = (tmp_path / f"agent_seed{result['best_seed']}.zip").read_bytes()
+    assert (tmp_path / "agent.zip").read_bytes() == best
+    assert load_policy(tmp_path / "agent.zip").card["scores"]["test"]["n_seeds"] == 5
+
+
+def test_the_script_says_what_is_not_there(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "train_rl.py"), "--library", "rllib"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "RLlib" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,95 @@
+"""What the trading page asks of the API beyond orders and market data; any client may."""
+
+import asyncio
+
+from exchange.keys import KeysFile
+from exchange.server.equity import EquityHistory
+from exchange.server.run import page_address
+from server_kit import serving
+
+
+async def test_an_open_order_tells_what_rests_before_it_at_its_price():
+    async with serving() as stage:
+        first, second = stage.trader(), stage.trader()
+        await first.order("buy", "99.90", "7")
+        await first.order("buy", "99.90", "5")
+        await second.order("buy", "99.90", "3")
+        await second.order("buy", "99.80", "3")
+
+        _, answer = await second.call("GET", "/v1/orders")
+
+        assert [order["quantity_ahead"] for order in answer["orders"]] == ["12", "0"]
+        await first.call("DELETE", "/v1/orders")
+        _, answer = await second.call("GET", "/v1/orders")
+        assert [order["quantity_ahead"] for order in answer["orders"]] == ["0", "0"]
+
+
+async def test_the_leaderboard_tells_the_spread_earned_and_the_equity_as_it_was():
+    async with serving() as stage:
+        maker, taker = stage.trader("maker"), stage.trader("taker")
+        await maker.order("buy", "99.90", "10")
+        await maker.order("sell", "100.10", "10")
+        await taker.order("buy", "100.10", "4")  # the mid was 100.00
+        stage.exchange.equity = EquityHistory(stage.exchange.venue)
+        for _ in range(3):
+            stage.exchange.equity.take()
+
+        _, answer = await taker.call("GET", "/v1/leaderboard?points=2", headers={})
+
+        standings = {account["name"]: account for account in answer["accounts"]}
+        assert standings["maker"]["spread_earned"] == "0.40"
+        assert standings["taker"]["spread_earned"] == "-0.40"
+        assert standings["taker"]["equity_history"] == ["0.00", "0.00"]
+        status, _ = await taker.call("GET", "/v1/leaderboard?points=601", headers={})
+        assert status == 400
+
+
+async def test_a_trader_chooses_whether_the_leaderboard_shows_the_account():
+    async with serving() as stage:
+        trader = stage.trader("shy")
+
+        status, account = await trader.call("PUT", "/v1/account", {"visible": False})
+
+        assert (status, account["visible"]) == (200, False)
+        _, answer = await trader.call("GET", "/v1/leaderboard", headers={})
+        assert answer["accounts"] == []
+        status, answer = await trader.call("PUT", "/v1/account", {"visible": "no"})
+        assert (status, answer["error"]["field"]) == (400, "visible")
+
+
+async def test_a_paused_market_moves_by_single_steps():
+    async with serving() as stage:
+        step = {"advance_steps": 2}
+        status, answer = await stage.admin.call("POST", "/v1/admin/clock", step)
+        assert (status, answer["error"]["code"]) == (409, "wrong_mode")
+        await stage.admin.call("POST", "/v1/admin/clock", {"paused": True})
+        before_ns = int(stage.exchange.venue.now_ns[0])
+
+        status, _ = await stage.admin.call("POST", "/v1/admin/clock", step)
+
+        assert status == 200
+        assert int(stage.exchange.venue.now_ns[0]) == before_ns + 2 * 250_000_000
+
+
+async def test_scenarios_that_began_are_told_to_those_who_come_later():
+    async with serving() as stage:
+        shock = {"symbol": "SIM", "kind": "halt", "magnitude": 1.0, "duration_s": 30.0}
+        status, scheduled = await stage.admin.call("POST", "/v1/admin/scenario", shock)
+        assert status == 201
+        async with asyncio.timeout(10):
+            while not (answer := (await stage.admin.call("GET", "/v1/status"))[1])["scenarios"]:
+                pass
+
+        assert answer["scenarios"] == [scheduled]
+
+
+async def test_the_printed_address_carries_the_keys_in_its_fragment_only():
+    async with serving() as stage:
+        keys = [stage.exchange.open_account("demo1", True), stage.exchange.open_admin()]
+        file = KeysFile(url=stage.url, ws_url="ws://", accounts=keys)
+
+        before, fragment = page_address(file).split("#")
+
+        assert before == f"{stage.url}/"
+        trader, admin = keys
+        assert f"key={trader.key}&secret={trader.secret}&admin_key={admin.key}" in fragment
