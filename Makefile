@@ -17,7 +17,7 @@ test: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/dev
 	$(BIN)/ruff format .
@@ -43,7 +43,7 @@ fuzz: .venv/dev
 	touch $@
 
 .venv/dev: .venv/core
-	$(INSTALL) --editable '.[dev]'
+	$(INSTALL) --editable '.[dev,rl]'
 	touch $@
 
 .venv/bench: .venv/core

@@ -1,9 +1,10 @@
 """How fast is the simulated market? Background steps a second on one core, and on all of them.
 
 One step is 250 ms of market time: about ten orders of the crowd through every rule of the engine,
-then the public depth written out. Serial runs are timed in CPU seconds of their thread, so that other
-work on the machine counts as little as it can. The yardstick of the same run is a numpy step over as
-many markets that only adds ten random orders to a ladder of quantities: no matching, no accounts.
+then the public depth written out. Serial runs are timed in CPU seconds of their thread, so that
+other work on the machine counts as little as it can. The yardstick of the same run is a numpy step
+over as many markets that only adds ten random orders to a ladder of quantities: no matching, no
+accounts.
 """
 
 import argparse
@@ -60,7 +61,7 @@ def measure(n_markets: int, n_steps: int, n_runs: int, preset: str) -> dict[str,
     for threads in (1, n_threads):  # compile
         run_steps(markets, depths, 1, threads)
     rates: dict[str, list[float]] = {"one": [], "all": [], "orders": [], "numpy": []}
-    n = n_markets * n_steps
+    n, n_yard = n_markets * n_steps, max(n_steps // 10, 1)
     for _ in range(n_runs):
         entered = int(markets["n_entered"].sum())
         seconds = seconds_of(lambda: run_steps(markets, depths, n_steps, 1))
@@ -70,7 +71,6 @@ def measure(n_markets: int, n_steps: int, n_runs: int, preset: str) -> dict[str,
             n
             / seconds_of(lambda: run_steps(markets, depths, n_steps, n_threads), time.perf_counter)
         )
-        n_yard = max(n_steps // 10, 1)
         rates["numpy"].append(n_markets * n_yard / seconds_of(lambda: run_numpy(n_markets, n_yard)))
     found = {name: median(values) for name, values in rates.items()}
     return {

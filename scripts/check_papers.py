@@ -1,9 +1,10 @@
 """Check the shipped market makers against the papers they come from, with the strategies' own code.
 
-Avellaneda and Stoikov (2008), tables for gamma 0.1: their model (mid moves by +-sigma sqrt(dt), a quote
-at a distance fills with probability A exp(-k distance) dt) is run with the prices that
-`AvellanedaStoikov` and `SymmetricMaker` quote. Gueant, Lehalle and Fernandez-Tapia: the distances that
-`Glft` quotes with the figure's parameters. Exits with 1 when one differs by more than its error.
+Avellaneda and Stoikov (2008), tables for gamma 0.1: their model (mid moves by +-sigma sqrt(dt), a
+quote at a distance fills with probability A exp(-k distance) dt) is run with the prices that
+`AvellanedaStoikov` and `SymmetricMaker` quote. Gueant, Lehalle and Fernandez-Tapia: the distances
+that `Glft` quotes with the figure's parameters. Exits with 1 when one differs by more than its
+error.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,8 @@ PUBLISHED = {  # profit, its standard deviation, standard deviation of the final
 ROUNDING = (0.05, 0.05, 0.05)  # half a unit of the last digit printed
 
 # Depth of the bid and of the ask: sigma 0.4, A 0.9, k 0.3, gamma 0.01, 600 s left
-GLFT_PUBLISHED = {
+Form = Literal["closed_form", "exact"]
+GLFT_PUBLISHED: dict[tuple[Form, int], tuple[float, float]] = {
     ("exact", 0): (3.3245, 3.3245),
     ("exact", 1): (3.4154, 3.2335),
     ("closed_form", 0): (3.3242, 3.3242),
@@ -159,7 +161,7 @@ def all_agree(report: dict[str, Any]) -> bool:
         for rows in report["glft"].values()
         for ours, theirs in zip(rows["figures"], rows["published"], strict=True)
     ]
-    return max(map(abs, scores)) <= Z_MAX and max(misses) <= GLFT_ERROR
+    return bool(max(map(abs, scores)) <= Z_MAX and max(misses) <= GLFT_ERROR)
 
 
 def check_papers(n_paths: int, seed: int) -> dict[str, Any]:

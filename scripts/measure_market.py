@@ -2,17 +2,20 @@
 
     python scripts/measure_market.py --preset default --seeds 60 --steps 5000
     python scripts/measure_market.py --set value_sd=0.4 --set stickiness=0
+    python scripts/measure_market.py --impact         what a large order does to the price
     python scripts/measure_market.py --poisson        the table of Cont, Stoikov and Talreja
     python scripts/measure_market.py --parameters     every parameter with its unit and source
 
 The recordings are read from `../shared/data` where it exists: AMZN (level 1, a day) and MSFT
-(messages without a book, an hour: returns from trade prices less half a tick in the trade's direction).
+(messages without a book, an hour: returns from trade prices less half a tick in the trade's
+direction).
 """
 
 import argparse
 import gzip
 import json
 import sys
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from exchange.simulation.cont_stoikov_talreja import TABLE_3, measure_table_3
+from exchange.simulation.impact import STEPS_AFTER, measure_impact
 from exchange.simulation.presets import PARAMETERS, PRESETS, check_overrides, new_simulated_markets
 from exchange.simulation.stylized_facts import STEPS_PER_S, Tape, facts, record_tape
 
@@ -30,6 +34,8 @@ AMZN = "lobster_AMZN_20120621_fullday_{}_1.csv.gz"
 MSFT = "lobster_MSFT_20120621_0930-1030_message_50.csv.gz"
 TICK = 100  # LOBSTER counts in hundredths of a cent
 ADDED, EXECUTED = 1, 4
+IMPACT_LOTS = (8, 16, 32, 64, 128)
+IMPACT_MARKETS = 800
 
 Floats = npt.NDArray[np.float64]
 
@@ -159,6 +165,22 @@ def measure_poisson(console: Console, n_paths: int, seed: int, as_json: bool) ->
     console.print(table)
 
 
+def print_impact(console: Console, chosen: argparse.Namespace) -> None:
+    """Impact of orders of several sizes, less what the same markets do without them."""
+    found = [
+        measure_impact(lots, IMPACT_MARKETS, chosen.seed, chosen.preset, **chosen.overrides)
+        for lots in IMPACT_LOTS
+    ]
+    if chosen.json:
+        print(json.dumps({"impact": [asdict(impact) for impact in found]}))
+        return
+    title = f"Mid move in ticks, {IMPACT_MARKETS} markets each"
+    table = Table("lots", "at its end", "+-", f"{STEPS_AFTER} steps later", "+-", title=title)
+    for impact in found:
+        table.add_row(str(impact.lots), *(f"{value:.2f}" for value in astuple(impact)[1:]))
+    console.print(table)
+
+
 def print_parameters(console: Console, preset: str) -> None:
     changes: dict[str, Any] = PRESETS[preset]
     table = Table("parameter", "value", "unit", "source", title=f"preset {preset}")
@@ -181,6 +203,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--steps", type=int, default=5_000, help="of 250 ms (240 .. 100000)")
     parser.add_argument("--poisson", action="store_true", help="measure the Poisson table instead")
+    parser.add_argument("--impact", action="store_true", help="measure large orders instead")
     parser.add_argument("--paths", type=int, default=400_000, help="for each entry of that table")
     parser.add_argument("--parameters", action="store_true", help="print the preset's parameters")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the recordings")
@@ -209,6 +232,9 @@ def main() -> int:
         print("nobody trades in the empty market: there is nothing to measure", file=sys.stderr)
         return 2
     else:
+        if chosen.impact:
+            print_impact(console, chosen)
+            return 0
         seeds = range(chosen.seed, chosen.seed + chosen.seeds)
         markets = new_simulated_markets(
             chosen.seeds, seeds, preset=chosen.preset, **chosen.overrides

@@ -1,8 +1,13 @@
+#!/usr/bin/env python3
 """Replay a recording through the engine and report how much of it comes out as at the venue.
 
-Without --as-input the book is rebuilt from every message as the venue printed it and compared with the
-venue's own book; with it the flow is sent as orders, and their trades are compared with the venue's.
-docs/RECORDED.md says what is compared and what to expect.
+For example:
+  replay_recorded.py --format lobster --messages M.csv.gz --orderbook B.csv.gz
+  replay_recorded.py --format shanghai --messages S.csv.gz --as-input --json
+
+Without --as-input the book is rebuilt from every message as the venue printed it and compared with
+the venue's own book; with it the flow is sent as orders, and their trades are compared with the
+venue's. docs/RECORDED.md says what is compared and what to expect.
 """
 
 import argparse
@@ -36,7 +41,9 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--format", choices=FORMATS, required=True)
     parser.add_argument("--messages", required=True, metavar="FILE", help=".csv, .csv.gz or .xz")
     parser.add_argument("--orderbook", metavar="FILE", help="LOBSTER orderbook or Databento MBP-10")

@@ -9,7 +9,6 @@ environment (ONEBOOK_API_KEY, ONEBOOK_API_SECRET). Ctrl-C cancels all orders and
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -18,7 +17,8 @@ from math import inf
 from pathlib import Path
 
 from exchange.keys import DEFAULT_PORT, KeysFile, default_keys_path, read_keys
-from strategies.client import Desk, ExchangeClient
+from strategies.client import ExchangeClient
+from strategies.desk import Desk
 from strategies.errors import ExchangeError, NotAuthorized, Unreachable
 from strategies.live import LiveRun
 from strategies.metrics import in_money
@@ -98,30 +98,33 @@ def load_keys(path: Path) -> KeysFile:
         raise UsageError(f"{path} is not a keys file of the exchange") from error
 
 
-async def trade(arguments: argparse.Namespace, strategy: Strategy) -> None:
-    """Connect, trade until the time is up, cancel everything, report."""
+async def trade(arguments: argparse.Namespace, strategy: Strategy) -> int:
+    """Connect, trade until the time is up, cancel everything, report; returns the exit status."""
     url, key, secret = find_key(arguments)
     async with ExchangeClient(
         url, key, secret, lockstep=arguments.lockstep, cancel_on_disconnect=True
     ) as client:
         symbol = arguments.symbol or await first_symbol(client)
-        status = await client.rest.request("GET", "/v1/status")
-        if arguments.lockstep != (status["mode"] == "lockstep"):
-            raise UsageError(f"the exchange runs in {status['mode']} mode: see --lockstep")
+        clock = await client.rest.request("GET", "/v1/status")
+        if arguments.lockstep != (clock["mode"] == "lockstep"):
+            raise UsageError(f"the exchange runs in {clock['mode']} mode: see --lockstep")
         desk = await client.open(symbol)
         run = LiveRun(client, desk, strategy)
         for what in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(what, run.stop)
         reporter = asyncio.create_task(report(arguments, run, client))
+        status = 0
         try:
-            await drive(arguments, run, desk, status["speed"])
-        except RecordFull as error:
+            await drive(arguments, run, desk, clock["speed"])
+        except (RecordFull, ExchangeError) as error:
             client.note(error)
+            status = LOST_EXIT
         finally:
             reporter.cancel()
             await asyncio.gather(reporter, return_exceptions=True)
             await run.finish()
         print_summary(arguments, run, client)
+    return status
 
 
 async def first_symbol(client: ExchangeClient) -> str:
@@ -163,12 +166,13 @@ def print_summary(arguments: argparse.Namespace, run: LiveRun, client: ExchangeC
 
 
 def main() -> int:
-    """0: done; 1: the exchange is not there or lost; 2: wrong arguments; 3: not let in."""
+    """0: done; 1: the exchange is not there or is lost; 2: wrong arguments; 3: not let in."""
     arguments = parse_arguments()
     try:
         strategy = new_strategy(arguments.strategy, arguments.param)
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(trade(arguments, strategy))
+        return asyncio.run(trade(arguments, strategy))
+    except KeyboardInterrupt:  # before there was anything to sum up
+        return 0
     except (UsageError, StrategyError) as error:
         return complain(error, USAGE_EXIT)
     except NotAuthorized as error:
@@ -179,7 +183,6 @@ def main() -> int:
         )
     except ExchangeError as error:
         return complain(error, LOST_EXIT)
-    return 0
 
 
 def complain(problem: object, status: int) -> int:

@@ -29,6 +29,7 @@ DESK = {"width": 1440, "height": 900}
 WIDE = {"width": 1920, "height": 1080}
 PHONE = {"width": 390, "height": 844}
 BY_HAND = [("buy", -3), ("buy", -6), ("sell", 4), ("sell", 7)]  # side, ticks from the mid
+STARTING_S = 10
 PATIENCE_MS = 20_000
 
 
@@ -56,9 +57,14 @@ async def start_market(stack: AsyncExitStack, choices: Any, keys_file: Path) -> 
         raise SystemExit("the exchange ended while starting; its message is above")
     url = str(json.loads(line)["url"])
     await open_accounts(url, keys_file, STRATEGIES)
+    strategies = []
     for name in STRATEGIES:
         trade = ["--strategy", name, "--account", name, "--keys-file", str(keys_file)]
-        await stack.enter_async_context(running("run_strategy.py", *trade, "--url", url, "--json"))
+        strategy = running("run_strategy.py", *trade, "--url", url, "--json")
+        strategies.append(await stack.enter_async_context(strategy))
+    await asyncio.sleep(STARTING_S)
+    if any(strategy.returncode is not None for strategy in strategies):
+        raise SystemExit("a strategy ended while starting; its message is above")
     return url
 
 

@@ -13,7 +13,7 @@ Tamper = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 class TamperingProxy:
-    """Carries REST and WebSocket to `upstream`. tamper(message): what the client gets, None nothing."""
+    """Carries REST and WebSocket to `upstream`; `tamper` says what the client gets of it."""
 
     def __init__(self, upstream: str, session: aiohttp.ClientSession) -> None:
         self.upstream = upstream

@@ -2,9 +2,12 @@
 
 import asyncio
 
+from exchange.engine.records import TRAINING_MARKET
 from exchange.keys import KeysFile
 from exchange.server.equity import EquityHistory
 from exchange.server.run import page_address
+from exchange.simulation.presets import new_simulated_markets
+from exchange.simulation.step import advance
 from server_kit import serving
 
 
@@ -72,7 +75,8 @@ async def test_a_paused_market_moves_by_single_steps():
 
 
 async def test_scenarios_that_began_are_told_to_those_who_come_later():
-    async with serving() as stage:
+    markets = new_simulated_markets(1, [3], dtype=TRAINING_MARKET)
+    async with serving(markets=markets, source=advance) as stage:
         shock = {"symbol": "SIM", "kind": "halt", "magnitude": 1.0, "duration_s": 30.0}
         status, scheduled = await stage.admin.call("POST", "/v1/admin/scenario", shock)
         assert status == 201

@@ -1,4 +1,4 @@
-"""The clock with participants: however it is moved, and on how many threads, one story comes out."""
+"""The clock with participants: however it is moved, on how many threads, one story comes out."""
 
 import os
 import subprocess

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from live_exchange import live_exchange
-from tampering_proxy import tampering_proxy
 
 from exchange.server.settings import Settings
+from live_exchange import live_exchange
 from strategies import client as client_module
-from strategies.client import Desk, ExchangeClient
+from strategies.client import ExchangeClient
+from strategies.desk import Desk
 from strategies.errors import (
     NotAuthorized,
     Refused,
@@ -21,6 +21,7 @@ from strategies.errors import (
     Unreadable,
 )
 from strategies.strategy import Resting
+from tampering_proxy import tampering_proxy
 
 QUICK = Settings(speed=20.0, publish_ns=5_000_000)
 
@@ -209,29 +210,32 @@ async def test_a_client_starts_from_the_position_it_already_has() -> None:
 async def test_an_unanswered_command_times_out_and_the_connection_is_renewed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with live_exchange(preset="empty") as live, tampering_proxy(live.url) as proxy:
-        async with live.client(url=proxy.url) as client:
-            desk = await client.open("SIM")
-            proxy.tamper = lambda message: None if message.get("op") == "quote" else message
-            monkeypatch.setattr(client_module, "REPLY_TIMEOUT_S", 0.2)
-            with pytest.raises(Unreachable, match=r"no answer within 0\.2 s"):
-                await client.send(quote("99.90", "100.10", "5"))
-            monkeypatch.undo()
-            await until(client, desk, lambda: proxy.n_sockets == 2 and client.connected(desk))
-            # its answer was lost, but not the quote
-            assert desk.blotter.own_bid == Resting(9990, 5)
-            assert desk.blotter.own_ask == Resting(10010, 5)
+    async with (
+        live_exchange(preset="empty") as live,
+        tampering_proxy(live.url) as proxy,
+        live.client(url=proxy.url) as client,
+    ):
+        desk = await client.open("SIM")
+        proxy.tamper = lambda message: None if message.get("op") == "quote" else message
+        monkeypatch.setattr(client_module, "REPLY_TIMEOUT_S", 0.2)
+        with pytest.raises(Unreachable, match=r"no answer within 0\.2 s"):
+            await client.send(quote("99.90", "100.10", "5"))
+        monkeypatch.undo()
+        await until(client, desk, lambda: proxy.n_sockets == 2 and client.connected(desk))
+        # its answer was lost, but not the quote
+        assert desk.blotter.own_bid == Resting(9990, 5)
+        assert desk.blotter.own_ask == Resting(10010, 5)
 
 
 async def test_commands_without_an_answer_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "PENDING_MAX", 3)
-    async with live_exchange(Settings(lockstep=True)) as live:
-        async with live.client(lockstep=True) as client:
-            await client.open("SIM")
-            for _ in range(3):
-                await client.post(quote("99.90", "100.10", "5"))
-            with pytest.raises(TooSlow, match="3 commands"):
-                await client.post(quote("99.90", "100.10", "5"))
+    settings = Settings(lockstep=True)
+    async with live_exchange(settings) as live, live.client(lockstep=True) as client:
+        await client.open("SIM")
+        for _ in range(3):
+            await client.post(quote("99.90", "100.10", "5"))
+        with pytest.raises(TooSlow, match="3 commands"):
+            await client.post(quote("99.90", "100.10", "5"))
 
 
 async def test_a_client_without_a_key_sees_the_market() -> None:
@@ -244,15 +248,15 @@ async def test_a_client_without_a_key_sees_the_market() -> None:
 
 
 async def test_two_symbols_are_two_desks() -> None:
-    async with live_exchange(symbols=("SIM", "ALT"), preset="empty") as live:
-        async with live.client() as client:
-            sim, alt = await client.open("SIM"), await client.open("ALT")
-            await client.send(quote("99.90", "100.10", "5"))
-            await client.send({**quote("99.80", "100.20", "4"), "symbol": "ALT"})
-            await until(client, alt, lambda: alt.book.best_asks() == [(10020, 4)])
-            assert sim.blotter.own_bid == Resting(9990, 5)
-            assert alt.blotter.own_bid == Resting(9980, 4)
-            assert alt.blotter.account.position_max == sim.blotter.account.position_max == 1000
+    symbols = ("SIM", "ALT")
+    async with live_exchange(symbols=symbols, preset="empty") as live, live.client() as client:
+        sim, alt = await client.open("SIM"), await client.open("ALT")
+        await client.send(quote("99.90", "100.10", "5"))
+        await client.send({**quote("99.80", "100.20", "4"), "symbol": "ALT"})
+        await until(client, alt, lambda: alt.book.best_asks() == [(10020, 4)])
+        assert sim.blotter.own_bid == Resting(9990, 5)
+        assert alt.blotter.own_bid == Resting(9980, 4)
+        assert alt.blotter.account.position_max == sim.blotter.account.position_max == 1000
 
 
 async def test_a_closed_client_leaves_no_task_behind() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live_exchange import LiveExchange, live_exchange
 
 from exchange.server.settings import Settings
+from live_exchange import LiveExchange, live_exchange
 from strategies.backtest import Backtest, Entrant
 from strategies.live import LiveRun
 from strategies.registry import new_strategy
@@ -17,6 +17,7 @@ from strategies.skew import SkewMaker
 from strategies.strategy import Quote, View
 from strategies.taker import RandomTaker
 from strategies.trader import Trader
+from tampering_proxy import tampering_proxy
 
 N_STEPS = 120
 Spec = tuple[str, list[str]]
@@ -109,6 +110,30 @@ async def test_the_client_sees_the_records_that_the_engine_holds() -> None:
             if given[name] == 0 or given["n_open"] < 2:
                 given[name] = engine_account[name]
         assert given.tobytes() == engine_account.tobytes()
+
+
+async def test_a_lockstep_run_goes_on_after_a_lost_connection() -> None:
+    """The step that was under way is told and answered again."""
+    async with (
+        live_exchange(Settings(lockstep=True)) as live,
+        tampering_proxy(live.url) as proxy,
+        live.client(url=proxy.url, lockstep=True) as client,
+    ):
+        desk = await client.open("SIM")
+        run = LiveRun(client, desk, SkewMaker(half_spread=0.5))
+        task = asyncio.create_task(run.run_steps(N_STEPS))
+        for step in (20, 50):
+            while desk.step < step:
+                await client.wait(desk, 0.1)
+            await proxy.cut()
+            proxy.open_to_sockets = True
+        await task
+        assert proxy.n_sockets == 3
+        assert len(client.errors) == 2
+        ledger = live.exchange.venue.ledger(0, live.accounts[0].account)
+        last = run.trader.samples.array()[-1]
+        assert (last["position"], last["cash"]) == (ledger.position, ledger.cash)
+        assert len(run.trader.fills) == ledger.n_fills
 
 
 async def test_at_wall_speed_a_maker_trades_with_a_taker_and_leaves_no_orders_behind() -> None:

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from live_exchange import LiveExchange, live_exchange
 
 from exchange.keys import KeysFile, write_keys
 from exchange.server.settings import Settings
+from live_exchange import LiveExchange, live_exchange
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -142,7 +142,6 @@ def test_a_wrong_formula_would_be_found() -> None:
         bid, ask = check_papers.paper_strategies()["inventory"](mid, position, time_left)
         return bid + 0.1 * position, ask + 0.1 * position
 
-    profit, deviation, position = check_papers.simulate(lopsided, 2_000, 1).figures()
+    _, deviation, position = check_papers.simulate(lopsided, 2_000, 1).figures()
     assert position > 3.3
     assert deviation > 7.2
-    assert profit > 64

@@ -7,9 +7,9 @@ from exchange.instrument import Instrument
 from exchange.messages import answers, requests
 from exchange.server.answers import position_answer
 from exchange.server.errors import ApiError, unreadable
+from exchange.server.ledger import Limits
 from exchange.server.queries import symbol_status
 from exchange.server.service import Exchange
-from exchange.server.venue import Limits
 from exchange.simulation.scenario import MAGNITUDE_UNITS
 
 SECOND_NS = 1_000_000_000

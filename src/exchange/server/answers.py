@@ -17,9 +17,10 @@ from exchange.messages.answers import (
     TradeAnswer,
 )
 from exchange.messages.base import SideName
+from exchange.server.ledger import Account, Ledger
 from exchange.server.orders import Fill, Order
 from exchange.server.tape import Candle, Trade
-from exchange.server.venue import Account, Ledger, Venue
+from exchange.server.venue import Venue
 
 SIDES: tuple[SideName, SideName] = ("buy", "sell")
 AVERAGE_DIGITS = 4  # beyond the tick's own, for an average price that is no whole number of ticks

@@ -114,7 +114,7 @@ def _handler(exchange: Exchange, route: Route) -> Handler:
             arguments.append(_order_id(request.match_info["order_id"]))
         if route.query is not None:
             arguments.append(route.query.model_validate(_query(request)))
-        elif request.query_string:
+        elif "?" in request.raw_path:
             raise unreadable("this path takes no query")
         if route.body is not None:
             arguments.append(route.body.model_validate_json(body))

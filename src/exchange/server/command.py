@@ -1,9 +1,14 @@
-"""One command to a market as plain integers, and as the bytes of the engine's COMMAND record."""
+"""One command to a market: plain integers, the bytes of the engine's COMMAND record, a call."""
 
 from struct import Struct
 from typing import NamedTuple
 
+import numpy as np
+
+from exchange.engine.codes import CommandKind
+from exchange.engine.door import Door
 from exchange.engine.records import COMMAND
+from exchange.simulation.scenario import schedule
 
 
 class Command(NamedTuple):
@@ -51,3 +56,25 @@ def unpack(record: bytes) -> Command:
 
 
 _FIELDS = tuple(name for name in COMMAND.names or () if name != "_pad")
+
+
+def obey(door: Door, command: Command) -> int:
+    """Apply a command; returns the order's id, 0, or -RejectReason. Its events wait to be read."""
+    kind, instrument, account = command.kind, command.instrument, command.account
+    price, quantity, options = command.price, command.quantity, command.options
+    if kind == CommandKind.ENTER:
+        side, expire_ns = command.side, command.expire_ns
+        return door.enter(instrument, account, side, price, quantity, options, expire_ns)
+    if kind == CommandKind.CANCEL:
+        return door.cancel(instrument, account, command.order_id)
+    if kind == CommandKind.REPLACE:
+        return door.replace(instrument, account, command.order_id, price, quantity)
+    if kind == CommandKind.QUOTE:
+        ask = command.ask_price, command.ask_quantity
+        return door.quote(instrument, account, price, quantity, *ask, options, command.expire_ns)
+    if kind == CommandKind.CANCEL_ALL:
+        return door.cancel_all(instrument, account)
+    record = np.frombuffer(bytearray(command.pack()), COMMAND)[0]
+    if kind == CommandKind.SCHEDULE:
+        return int(schedule(door.markets, record))
+    return door.apply(record)

@@ -6,7 +6,7 @@ the command that caused them is queued, so a client never hears of an order befo
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from exchange.messages.answers import ScenarioAnswer
 from exchange.messages.base import Message
@@ -214,9 +214,11 @@ class Feed:
                 if not connection.slow:
                     connection.send(frame)
 
-    def _own_readers(self, account: int, channel: str) -> Iterable[Connection]:
-        key = (channel, ALL)
-        return [c for c in self._own.get(account, ()) if key in c.subscriptions]
+    def _own_readers(self, account: int, channel: str) -> Sequence[Connection]:
+        own = self._own.get(account)
+        if not own:
+            return ()
+        return [connection for connection in own if (channel, ALL) in connection.subscriptions]
 
     def _on_order(self, what: str, order: Order) -> None:
         self._accounts_changed[order.account] = None

@@ -45,6 +45,17 @@ class Event(NamedTuple):
 Wanted = tuple[int, int, int, int, int, int]
 
 
+class FirstAnswer(NamedTuple):
+    """The fields of an order that events change, as they were when its enter was answered."""
+
+    open_quantity: int
+    time_ns: int
+    filled_quantity: int
+    notional: int
+    ended: bool
+    cancel_reason: str | None
+
+
 @dataclass(slots=True)
 class Order:
     """One order of a trader; price is None for a market order."""
@@ -64,7 +75,31 @@ class Order:
     kept_priority: bool | None = None
     client_order_id: str | None = None
     wanted: Wanted | None = None
-    first: "Order | None" = None  # as it stood when its enter was answered
+    first: "FirstAnswer | None" = None
+
+    def keep_first(self) -> None:
+        """Remember how the order stands, for the answer to the same request sent again."""
+        self.first = FirstAnswer(
+            self.open_quantity,
+            self.time_ns,
+            self.filled_quantity,
+            self.notional,
+            self.ended,
+            self.cancel_reason,
+        )
+
+    def as_first_answered(self) -> "Order":
+        """The order as it stood when its enter was answered."""
+        assert self.first is not None
+        assert self.wanted is not None
+        _, _, price, quantity, _, _ = self.wanted
+        return replace(
+            self,
+            price=None if self.price is None else price,
+            quantity=quantity,
+            kept_priority=None,
+            **self.first._asdict(),
+        )
 
     @property
     def status(self) -> Status:
@@ -72,6 +107,9 @@ class Order:
         if self.ended:
             return "canceled" if self.filled_quantity < self.quantity else "filled"
         return "partially_filled" if self.filled_quantity else "resting"
+
+
+MidBefore = Callable[[int], int]  # best bid + best ask before the command of the event in this row
 
 
 class Fill(NamedTuple):
@@ -154,9 +192,7 @@ class OrderLog:
         """The engine numbers each market's orders by itself; on the wire an id is the venue's."""
         return order_id * self.n_instruments + instrument
 
-    def read(
-        self, instrument: int, events: Sequence[Event], mid_twice: Callable[[int], int]
-    ) -> None:
+    def read(self, instrument: int, events: Sequence[Event], mid_twice: MidBefore) -> None:
         """Take in the events of one command; mid_twice(row): before the event's command."""
         for row, event in enumerate(events):
             kind = event.kind
@@ -228,8 +264,3 @@ class OrderLog:
     def _tell(self, what: str, order: Order) -> None:
         if self.on_order is not None:
             self.on_order(what, order)
-
-
-def as_it_stands(order: Order) -> Order:
-    """A copy that later events do not change."""
-    return replace(order, first=None)

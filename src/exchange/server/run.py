@@ -1,6 +1,7 @@
 """An exchange process from start to end: markets, accounts, keys file, sockets, signals."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -60,6 +61,7 @@ def run(
     exchange = Exchange(Venue(markets, instruments, source), settings)
     keys = [exchange.open_account(f"demo{n + 1}", True) for n in range(choices.n_accounts)]
     keys.append(exchange.open_admin())
+    calm_garbage_collection()
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_serve(exchange, keys, choices))
 
@@ -72,6 +74,13 @@ def new_loop() -> asyncio.AbstractEventLoop:
         return asyncio.new_event_loop()
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     return loop
+
+
+def calm_garbage_collection() -> None:
+    """Look for cycles rarely: there are next to none, and a search stops the market meanwhile."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 async def _serve(exchange: Exchange, keys: list[AccountKey], choices: Choices) -> int:

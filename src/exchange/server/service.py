@@ -11,9 +11,10 @@ from exchange.server.desk import Desk
 from exchange.server.equity import EquityHistory
 from exchange.server.errors import ApiError
 from exchange.server.feed import Feed
+from exchange.server.ledger import Limits
 from exchange.server.lockstep import Lockstep
 from exchange.server.settings import MILLISECOND_NS, Settings
-from exchange.server.venue import Limits, Venue
+from exchange.server.venue import Venue
 
 TICK_NS = 10 * MILLISECOND_NS  # the longest time that participants or a queued message wait
 FLUSH_NS = 4 * MILLISECOND_NS  # the same for messages when changes are not conflated

@@ -6,19 +6,17 @@ After each command the events are read once and handed to all who want to know.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from exchange.engine.codes import N_PARTICIPANTS, CommandKind, EventKind, Option, RejectReason
 from exchange.engine.door import Door
-from exchange.engine.records import ACCOUNT, COMMAND, Markets
+from exchange.engine.records import Markets
 from exchange.instrument import Instrument
-from exchange.server.command import Command
+from exchange.server.command import Command, obey
+from exchange.server.ledger import Account, Ledger, Limits
 from exchange.server.mids import MidsBefore
-from exchange.server.orders import AccountLog, Event, Order, OrderLog, Wanted, as_it_stands
+from exchange.server.orders import AccountLog, Event, MidBefore, Order, OrderLog, Wanted
 from exchange.server.tape import Tape
-from exchange.simulation.scenario import schedule
 
 Advance = Callable[[Markets, int, int], Any]  # markets, instrument, until_ns
 Listener = Callable[[int, Sequence[Event]], None]  # instrument, events of one command
@@ -39,47 +37,6 @@ class Refused(Exception):
 
 class ClientOrderIdReused(Exception):
     """The account has used this client_order_id for a different order."""
-
-
-class Account(NamedTuple):
-    """A trader: its number in every market, its name, whether the leaderboard shows it."""
-
-    number: int
-    name: str
-    visible: bool
-
-
-class Ledger(NamedTuple):
-    """One ACCOUNT record of one market as plain integers."""
-
-    position: int
-    cash: int
-    fees: int
-    buy_open: int
-    sell_open: int
-    n_open: int
-    n_reduce_only: int
-    bid_quote_id: int
-    ask_quote_id: int
-    bought: int
-    sold: int
-    n_fills: int
-    position_max: int
-    quantity_max: int
-    n_open_max: int
-    loss_max: int
-
-
-class Limits(NamedTuple):
-    """What an account may have in one market; 0 is no limit."""
-
-    position_max: int
-    quantity_max: int
-    n_open_max: int
-    loss_max: int
-
-
-assert Ledger._fields == ACCOUNT.names
 
 
 @dataclass(slots=True)
@@ -112,8 +69,6 @@ class Venue:
         self.listeners: list[Listener] = []
         self.journal: JournalSink | None = None
         self._source = advance if advance is not None else self._advance_clock
-        commands = np.zeros(1, COMMAND)
-        self._record, self._slot = commands[0], commands.view(np.uint8)
         # views into the records: reading a field of a view is ten times quicker than of a record
         self.now_ns, self.sequence = markets["now_ns"], markets["sequence"]
         self.last_price, self.price_base = markets["last_price"], markets["price_base"]
@@ -185,7 +140,7 @@ class Venue:
         if known is not None:
             if known.wanted != wanted:
                 raise ClientOrderIdReused(client_order_id)
-            return known.first or known, False
+            return known.as_first_answered(), False
         instrument, side, price, quantity, options, expire_ns = wanted
         command = Command(
             kind=CommandKind.ENTER,
@@ -206,7 +161,7 @@ class Venue:
         log.add(order)
         self._read_events(instrument)
         if client_order_id is not None:
-            order.first = as_it_stands(order)
+            order.keep_first()
         return order, True
 
     def cancel(self, account: int, order_id: int) -> Order:
@@ -323,39 +278,40 @@ class Venue:
             self._source(self.markets, instrument, until_ns)
             stuck = self.now_ns[instrument] == now_ns and not self._n_events[instrument]
             assert not stuck, "the participants neither trade nor let time pass"
-            self._read_events(instrument)
+            self._read_events(instrument, many=True)
 
     # --- parts ------------------------------------------------------------------------------------
 
     def _apply(self, command: Command, client_order_id: str | None = None) -> int:
         """Journal a command and apply it; its events wait to be read."""
-        packed = command.pack()
         if self.journal is not None:
-            self.journal(packed, client_order_id)
+            self.journal(command.pack(), client_order_id)
         self._best_before = self._best(command.instrument)
-        self._slot[:] = np.frombuffer(packed, np.uint8)
-        if command.kind == CommandKind.SCHEDULE:
-            return int(schedule(self.markets, self._record))
-        return self.door.apply(self._record)
+        return obey(self.door, command)
 
     def _finish(self, instrument: int, result: int) -> None:
         self._read_events(instrument)
         if result < 0:
             raise Refused(-result, instrument)
 
-    def _read_events(self, instrument: int) -> list[Event]:
-        """Hand the events of the command just applied to all listeners."""
+    def _read_events(self, instrument: int, many: bool = False) -> list[Event]:
+        """Hand the events just emitted to all listeners; many: not of one command but of many."""
         n = int(self._n_events[instrument])
         if n == 0:
             return []
         events = [Event._make(row) for row in self._events[instrument][:n].tolist()]
-        base = int(self.price_base[instrument])
-        mids = MidsBefore(events, base, self.quantities[instrument], self._best_before)
-        self.log.read(instrument, events, mids)
+        self.log.read(instrument, events, self._mids_before(instrument, events, many))
         self.tapes[instrument].read(events)
         for listener in self.listeners:
             listener(instrument, events)
         return events
+
+    def _mids_before(self, instrument: int, events: list[Event], many: bool) -> MidBefore:
+        base, (bid, ask) = int(self.price_base[instrument]), self._best_before
+        if many:
+            return MidsBefore(events, base, self.quantities[instrument], (bid, ask))
+        mid_twice = bid + ask + 2 * base if bid and ask else 0
+        return lambda _row: mid_twice
 
     def _advance_clock(self, _markets: Markets, instrument: int, until_ns: int) -> None:
         """An empty market: time passes, orders expire, nobody else trades."""

@@ -1,18 +1,16 @@
 """The experiment of Cont, Stoikov and Talreja (2010), section 4.2: which way the mid moves next.
 
-Starts many books with b lots at the best bid and a lots at the best ask, one tick apart, lets Poisson
-orders come through the engine, and counts how often the mid goes up before it goes down.
+Starts many books with b lots at the best bid and a lots at the best ask, one tick apart, lets
+Poisson orders come through the engine, and counts how often the mid goes up before it goes down.
 """
 
 from dataclasses import dataclass
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from exchange.engine.kernel import batch_kernel, kernel
 from exchange.engine.matching import cancel_account_orders
-from exchange.engine.records import Markets
 from exchange.simulation.orders import BUY, GTC, LIQUIDITY, SELL, send
 from exchange.simulation.poisson import wait_for_arrival
 from exchange.simulation.presets import new_simulated_markets

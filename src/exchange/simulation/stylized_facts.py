@@ -113,7 +113,8 @@ def _profile(depth: Any) -> Floats:
         behind = np.abs(price - price[:, :, :1])
         for ticks in range(PROFILE_TICKS):
             lots[ticks] += quantity[behind == ticks].sum()
-    return lots / (2 * depth.size)
+    profile: Floats = lots / (2 * depth.size)
+    return profile
 
 
 def facts(tape: Tape) -> dict[str, float]:

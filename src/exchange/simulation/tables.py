@@ -32,13 +32,14 @@ def table_of(values: Any, weights: Any) -> Table:
     """A table in which each value (0 .. 255) stands in proportion to its weight."""
     cumulative = np.cumsum(np.asarray(weights, np.float64))
     places = (np.arange(TABLE_SIZE) + 0.5) / TABLE_SIZE * cumulative[-1]
-    return np.asarray(values, np.uint8)[np.searchsorted(cumulative, places)]
+    found: Table = np.asarray(values, np.uint8)[np.searchsorted(cumulative, places)]
+    return found
 
 
 def _distances() -> Table:
-    ticks = np.arange(DISTANCE_MAX)
-    near: Floats = NEAR_P * (1 - NEAR_P) ** ticks
-    far: Floats = (ticks + FAR_SHIFT) ** -FAR_EXPONENT
+    ticks = np.arange(DISTANCE_MAX, dtype=np.float64)
+    near = NEAR_P * (1 - NEAR_P) ** ticks
+    far = (ticks + FAR_SHIFT) ** -FAR_EXPONENT
     return table_of(ticks, NEAR_SHARE * near / near.sum() + (1 - NEAR_SHARE) * far / far.sum())
 
 

@@ -28,9 +28,9 @@ def new_comparison(book: RecordedBook | None) -> Comparison:
     """Nothing compared yet."""
     book = book or RecordedBook(*(np.zeros((0, 0), np.int64) for _ in BOOK_FIELDS))
     n_levels = book.shape[1]
-    sides = (np.ascontiguousarray(getattr(book, name), np.int64) for name in BOOK_FIELDS)
+    sides = {name: np.ascontiguousarray(getattr(book, name), np.int64) for name in BOOK_FIELDS}
     return Comparison(
-        *sides,
+        **sides,
         n_trades=np.zeros(0, np.int64) if book.n_trades is None else book.n_trades,
         matched=np.zeros(n_levels, np.int64),
         matches=np.zeros(n_levels, bool),

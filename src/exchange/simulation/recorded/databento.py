@@ -1,7 +1,8 @@
 """Databento MBO files (CSV), and MBP-10 files as the book to expect.
 
-https://databento.com/docs/schemas-and-data-formats/mbo: actions A add, C cancel (size lots), M modify,
-R clear, T trade and F fill. T and F do not change the book: what they did to the maker follows as C or M.
+https://databento.com/docs/schemas-and-data-formats/mbo: actions A add, C cancel (size lots),
+M modify, R clear, T trade and F fill. T and F do not change the book: what they did to the maker
+follows as C or M.
 Prices are decimals or whole numbers of 1e-9, times nanoseconds or ISO 8601.
 """
 
@@ -60,9 +61,8 @@ def read_databento(path: Path, orderbook: Path | None = None) -> RawRecording:
     named = resting | (kinds == MessageKind.REDUCE)
     messages["price"][named] = whole(path, prices[named], tick, 1, PRICE_MAX, "price", lines[named])
     sizes = _integers(path, table["size"], lines, "size")
-    low = int((sizes[named] > 0).all())
     messages["quantity"][named] = whole(
-        path, sizes[named], 1, low, QUANTITY_MAX, "size", lines[named]
+        path, sizes[named], 1, 0, QUANTITY_MAX, "size", lines[named]
     )
     venue_ids = _integers(path, table["order_id"], lines, "order_id")
     messages["order"], n_orders = number_orders(np.where(named, venue_ids, 0))
@@ -86,7 +86,6 @@ def read_databento(path: Path, orderbook: Path | None = None) -> RawRecording:
         book=book,
         fills_repeated=True,
         continuous_from=n_auction,
-        start_text=f"{times[0]} ns since 1970 (UTC)",
         notes={"trades": int(trades.sum()), "auction_messages": n_auction},
     )
 
@@ -104,6 +103,9 @@ def _read_table(path: Path, wanted: Sequence[str]) -> Table:
     check_columns(path, lines[1:], len(header), numbers)
     rows = [line.decode("latin-1").split(",") for line in lines[1:]]
     columns = list(zip(*rows, strict=True))
+    for name in ("instrument_id", "symbol"):
+        if name in header and len(set(columns[header.index(name)])) > 1:
+            raise RecordingError(f"{path}: has several instruments ({name}); split it first")
     table = {name: np.array(columns[header.index(name)]) for name in wanted}
     table["line"] = numbers
     return table
@@ -150,7 +152,7 @@ def _prices(path: Path, texts: Array, lines: Array) -> Array:
         values = _convert(path, texts, lines, "price", "float64")
         return np.rint(values * PRICE_UNIT).astype(np.int64)
     values = _convert(path, texts, lines, "price", "int64")
-    return np.where(values == UNDEFINED, 0, values)
+    return np.asarray(np.where(values == UNDEFINED, 0, values), np.int64)
 
 
 def _tick(path: Path, prices: Array) -> int:
@@ -183,8 +185,8 @@ def _auction_end(table: Table, kinds: Array) -> int:
 def _number_aggressors(messages: Array, table: Table, venue_ids: Array, times: Array) -> None:
     """Fills follow their trade (T), whose order is the aggressor (0 where the venue hides it).
 
-    A resting order that is changed so that it trades has a fill too: it is told by its id. The C or M
-    that follows says what is left of it, so its own fill changes nothing.
+    A resting order that is changed so that it trades has a fill too: it is told by its id. The C or
+    M that follows says what is left of it, so its own fill changes nothing.
     """
     trades = np.flatnonzero(table["action"] == "T")
     if not len(trades):

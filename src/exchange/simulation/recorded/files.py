@@ -32,7 +32,7 @@ def read_lines(path: Path) -> list[bytes]:
     return lines
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
     if path.suffix == ".gz":
         return gzip.open(path, "rb")
     if path.suffix == ".xz":
@@ -50,7 +50,8 @@ def read_numbers(
 ) -> Array:
     """Numbers of comma-separated lines, (len(lines), n_columns or len(columns)).
 
-    columns: only these of them. line_numbers: where the lines stand in the file, 1, 2, ... if not given.
+    columns: only these of them. line_numbers: where the lines stand in the file, 1, 2, ... if not
+    given.
     """
     if not lines:
         return np.zeros((0, n_columns if columns is None else len(columns)), dtype)
@@ -98,7 +99,7 @@ def whole(
     if len(wrong):
         row = int(wrong[0])
         raise RecordingError(
-            f"{path}, line {lines[row]}: {what} {values[row]:.12g} is not a multiple of {unit:.12g} "
-            f"within {low} .. {high} of it"
+            f"{path}, line {lines[row]}: {what} {values[row]:.12g} is not a multiple of "
+            f"{unit:.12g} within {low} .. {high} of it"
         )
     return rounded.astype(np.int64)

@@ -26,8 +26,9 @@ from exchange.simulation.recorded.report import rebuild_recording
 class RecordedFlow:
     """The orders of a recording and how far a market has got in them.
 
-    `name`; `tick_size`, `lot_size`: Decimal, of the instrument; `open_price`: ticks; `end_ns`: when the
-    last order comes, nanoseconds since the start of the recording, which is 0 on the market's clock.
+    `name`; `tick_size`, `lot_size`: Decimal, of the instrument; `open_price`: ticks; `end_ns`: when
+    the last order comes. Times are nanoseconds since the start of the recording, which is 0 on the
+    market's clock.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -104,7 +105,10 @@ def new_recorded_markets(
 
 @kernel
 def advance_flow(markets, instrument, messages, orders, place, until_ns):
-    """Apply messages[place[0] ...] that come until `until_ns`; place is moved on. As `step.advance`."""
+    """Apply messages[place[0] ...] that come until `until_ns`, and move place on.
+
+    The contract of `exchange.simulation.step.advance`.
+    """
     if not commands.begin(markets, instrument):
         return -RejectReason.UNKNOWN_INSTRUMENT
     market = markets[instrument]

@@ -70,7 +70,6 @@ def read_lobster(path: Path, orderbook: Path | None = None) -> RawRecording:
         book=book,
         adopts=True,
         numbered_by_age=True,
-        start_text=f"{rows[0, 0]:.9f} s after midnight",
         notes={
             "hidden_executions": int((rows[:, 1] == 5).sum()),
             "halts": int((rows[:, 1] == 7).sum()),
@@ -83,7 +82,8 @@ def _check(path: Path, rows: Array) -> None:
     if len(wrong):
         line, kind, side = wrong[0] + 1, rows[wrong[0], 1], rows[wrong[0], 5]
         raise RecordingError(
-            f"{path}, line {line}: not a LOBSTER message: type {kind:g} (1-7), direction {side:g} (1, -1)"
+            f"{path}, line {line}: not a LOBSTER message: type {kind:g} is not 1-7 or direction "
+            f"{side:g} not 1 or -1"
         )
     wrong = np.flatnonzero(~((rows[:, 0] >= 0) & (rows[:, 0] <= SECONDS_A_DAY)))
     if len(wrong):

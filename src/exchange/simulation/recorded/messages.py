@@ -1,7 +1,7 @@
 """What every recording becomes, whatever venue it is from: MESSAGE records about numbered orders.
 
-A reader (`lobster`, `databento`, `shanghai`) turns a venue's file into `RawRecording`; `prepare` makes
-a `Recording` of it, from which `replay` rebuilds the book and `flow` feeds a live market.
+A reader (`lobster`, `databento`, `shanghai`) turns a venue's file into a `RawRecording`; `prepare`
+makes a `Recording` of it, which `rebuild` and `send` check and `flow` feeds to a live market.
 """
 
 from dataclasses import dataclass, field
@@ -102,7 +102,6 @@ class RawRecording:
     numbered_by_age: bool = False  # ids, so numbers too, are given in the order of arrival
     fills_repeated: bool = False  # a fill's effect on its maker is sent again as C or M (Databento)
     continuous_from: int = 0  # first message of continuous trading; before it an auction
-    start_text: str = ""  # the first moment of the recording, in the venue's own words
     notes: dict[str, int] = field(default_factory=dict)  # what the reader set aside, counted
 
 

@@ -1,7 +1,7 @@
 """From a venue's messages to a recording that can be replayed: what every format has in common.
 
-Orders that the file mentions before it announces them are added where their ids say they entered; what
-a fill already did is not done twice; trading before the opening becomes the opening book.
+Orders that the file mentions before it announces them are added where their ids say they entered;
+what a fill already did is not done twice; trading before the opening becomes the opening book.
 """
 
 import numpy as np
@@ -87,8 +87,8 @@ def prepare(raw: RawRecording) -> Recording:
 def _unannounced_orders(raw: RawRecording) -> tuple[Array, Array]:
     """Orders that were in the book, or entered it out of sight, before their first message.
 
-    Returns ADDs with all the lots that later messages take from them and the line that mentions them
-    first, and the rows of those first messages.
+    Returns ADDs with all the lots that later messages take from them and the line that mentions
+    them first, and the rows of those first messages.
     """
     messages = raw.messages
     if raw.fills_repeated:  # then the lots of an order cannot be told from its messages
@@ -137,8 +137,8 @@ def _flag_older(messages: Array) -> None:
 def _hoist_cancels(messages: Array) -> tuple[Array, int]:
     """Put self-match cancels before the trades of their event; returns how many moved.
 
-    The venue prints trades first. But an order that it cancels on the other side of an incoming one, in
-    the same event, is the incoming trader's own: it was taken out before those behind it could trade.
+    The venue prints trades first. But an order that it cancels on the other side of an incoming
+    one, in the same event, is the incoming trader's own: it was out before those behind it traded.
     """
     kinds, sides, events = messages["kind"], messages["side"], messages["event"]
     placing = (kinds == MessageKind.ADD) | (kinds == MessageKind.MOVE)
@@ -274,7 +274,7 @@ def as_input(recording: Recording) -> tuple[Array, Array]:
     fills = fills[np.argsort(fills["aggressor"], kind="stable")]
     if not len(fills):
         return messages.copy(), fills
-    numbers, first, counts = np.unique(fills["aggressor"], return_index=True, return_counts=True)
+    _, first, counts = np.unique(fills["aggressor"], return_index=True, return_counts=True)
     takes = fills[first]
     takes["kind"] = MessageKind.TAKE
     takes["order"] = 0

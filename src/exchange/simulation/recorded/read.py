@@ -16,7 +16,7 @@ def read_recording(
 ) -> Recording:
     """Read a recording. orderbook: the venue's own book, where it stands in a file of its own.
 
-    Raises RecordingError, with file and line, for files that cannot be read or are not of the format.
+    Raises RecordingError, with file and line, for what cannot be read or is not of the format.
     """
     path, book = Path(messages), Path(orderbook) if orderbook is not None else None
     if file_format == "lobster":

@@ -1,7 +1,8 @@
 """Rebuild the venue's book from every message as the venue printed it, and compare row by row.
 
-A recording of K levels leaves out what happens beyond them. So a level that slides into view is taken
-over from the recorded book, but only where the row before could not show it: beyond its worst level.
+A recording of K levels leaves out what happens beyond them. So a level that slides into view is
+taken over from the recorded book, but only where the row before could not show it: beyond its worst
+level.
 """
 
 from typing import NamedTuple

@@ -100,8 +100,8 @@ def _rebuild(
 def send_recording(recording: Recording, *, corrects: bool) -> Sent:
     """Send the recording as orders and compare their trades with the venue's fills.
 
-    corrects: an aggressive order that would trade otherwise is counted so, and the venue's fills are
-    booked in its stead; else the book goes its own way from the first difference on.
+    corrects: an aggressive order that would trade otherwise is counted so, and the venue's fills
+    are booked in its stead; else the book goes its own way from the first difference on.
     """
     flow, fills = as_input(recording)
     _send(recording, flow[:0], fills, corrects)  # compiles

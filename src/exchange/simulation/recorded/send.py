@@ -55,7 +55,7 @@ def send_flow(markets, messages, work, corrects):
     """Send the messages of `as_input` to markets[0] as orders; compare trades, and snapshots.
 
     corrects: a TAKE that would trade otherwise than at the venue is counted so, and the venue's own
-    fills are booked in its stead; thus one difference is not counted again in all that follow from it.
+    fills are booked in its stead; thus one difference is not counted again in all that follow.
     """
     market = markets[0]
     for i in range(len(messages)):
@@ -145,9 +145,9 @@ def write_fills(message, work):
 
 @kernel
 def requeue(market, order, work, only_younger):
-    """Send the others at an order's price, or the younger of them, to the end of the queue, in order.
+    """Send the others at an order's price, or only the younger, to the end of the queue, in order.
 
-    Younger orders have higher numbers. They are canceled and entered again.
+    Younger orders have higher numbers. To be sent back is to be canceled and entered again.
     """
     slot = find_order(market, work.orders.engine_ids[order])
     if slot == 0:

@@ -53,7 +53,6 @@ def read_shanghai(path: Path) -> RawRecording:
         lot_size=Decimal(1),
         book=_snapshots(path, snapshots, n_auction),
         continuous_from=notes["auction_messages"],
-        start_text="the opening auction's end" if n_auction else "the first row",
         notes=notes,
     )
 
@@ -128,7 +127,7 @@ def _fill_numbers(path: Path, messages: Array, values: Array, lines: Array) -> N
 
 
 def _number_aggressors(messages: Array, taker: Array, auction: Array) -> None:
-    """Executions in a row against one incoming order are that aggressive order; auctions have none."""
+    """Executions in a row of one incoming order are one aggressive order; auctions have none."""
     fills = np.flatnonzero((messages["kind"] == MessageKind.FILL) & ~auction)
     first = np.ones(len(fills), bool)
     first[1:] = (np.diff(taker[fills]) != 0) | (np.diff(fills) > 1)
@@ -150,7 +149,7 @@ def _nanoseconds(clock: Array) -> Array:
 
 def _snapshots(path: Path, rows: tuple[Array, Array, Array], n_auction: int) -> RecordedBook | None:
     """The snapshots of continuous trading."""
-    values, _, lines = rows
+    values, _, _ = rows
     opening = 92_500 if n_auction else 93_000
     values = values[(values[:, 0] >= opening) & (values[:, 1] >= n_auction)]
     if not len(values):
