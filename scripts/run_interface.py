@@ -5,6 +5,7 @@ For example:
   run_interface.py                                  one symbol, SIM, at wall speed on port 8600
   run_interface.py --symbols SIM,ALT --speed 10     two symbols, ten times as fast
   run_interface.py --lockstep --seed 7              time stands still until every strategy answers
+  run_interface.py --replay AMZN_message_5.csv      strategies trade against a recording
   run_interface.py --port 0 --json-ready            a free port, named in one line of JSON
 
 Demo accounts and their keys are printed and written to the keys file (readable by you alone), which
@@ -16,11 +17,16 @@ import re
 import sys
 from pathlib import Path
 
+from exchange.engine.records import Markets
 from exchange.instrument import Instrument
 from exchange.keys import DEFAULT_PORT, default_keys_path
 from exchange.server.run import Choices, run, simulated
 from exchange.server.settings import MILLISECOND_NS, Settings
+from exchange.server.venue import Advance
 from exchange.simulation.presets import PRESETS
+from exchange.simulation.recorded.flow import RecordedFlow, new_recorded_markets
+from exchange.simulation.recorded.messages import RecordingError
+from exchange.simulation.recorded.read import FORMATS
 
 DEFAULTS = Settings()
 ACCOUNTS_MAX = 252
@@ -31,15 +37,8 @@ def main() -> int:
     """Parse, build the markets, serve."""
     arguments = parser().parse_args()
     try:
-        instruments = [Instrument(symbol) for symbol in arguments.symbols]
-        markets, source = simulated(
-            arguments.symbols,
-            arguments.preset,
-            arguments.seed,
-            arguments.maker_fee_ppm,
-            arguments.taker_fee_ppm,
-        )
-    except ValueError as error:
+        markets, source, instruments = open_markets(arguments)
+    except (ValueError, RecordingError) as error:
         print(f"run_interface: {error}", file=sys.stderr)
         return 2
     choices = Choices(
@@ -50,6 +49,21 @@ def main() -> int:
         json_ready=arguments.json_ready,
     )
     return run(markets, source, instruments, settings(arguments), choices)
+
+
+def open_markets(
+    arguments: argparse.Namespace,
+) -> tuple[Markets, Advance, list[Instrument]]:
+    """The markets with whoever trades in them: the simulated crowd, or a recording."""
+    fees = {name: getattr(arguments, name) for name in ("maker_fee_ppm", "taker_fee_ppm")}
+    if arguments.replay is None:
+        instruments = [Instrument(symbol) for symbol in arguments.symbols]
+        return *simulated(arguments.symbols, arguments.preset, arguments.seed, **fees), instruments
+    if len(arguments.symbols) > 1:
+        raise ValueError("--replay is a market of one symbol: name one with --symbols")
+    flow = RecordedFlow.open(arguments.replay, arguments.format, arguments.orderbook)
+    instrument = Instrument(arguments.symbols[0], flow.tick_size, flow.lot_size)
+    return new_recorded_markets(flow, **fees), flow.advance, [instrument]
 
 
 def settings(arguments: argparse.Namespace) -> Settings:
@@ -82,6 +96,13 @@ def parser() -> argparse.ArgumentParser:
     market.add_argument("--symbols", type=symbols, default=["SIM"], help="A,B,... (default SIM)")
     market.add_argument("--preset", choices=sorted(PRESETS), default="default")
     market.add_argument("--seed", type=whole(0, 2**62), default=1, help="(default %(default)s)")
+    market.add_argument(
+        "--replay", type=Path, metavar="FILE", help="a recording trades instead of the crowd"
+    )
+    market.add_argument("--format", choices=FORMATS, default="lobster", help="of --replay")
+    market.add_argument(
+        "--orderbook", type=Path, metavar="FILE", help="the recording's own book, if in a file"
+    )
     market.add_argument(
         "--maker-fee-ppm", type=int, default=0, metavar="PPM", help="negative: rebate"
     )

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from exchange.engine.records import FEE_UNITS
 
+_KNOWN_MAX = 16_384  # texts and numbers remembered, since a market's prices come again and again
 _DECIMAL = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,12}))?", re.ASCII)
 
 
@@ -18,6 +19,8 @@ class _Grid:
 
     digits: int
     count: int
+    _texts: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
+    _multiples: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, step: Decimal) -> "_Grid":
@@ -28,6 +31,14 @@ class _Grid:
         return cls(places, int(step.scaleb(places)))
 
     def parse(self, text: str, what: str) -> int:
+        multiple = self._multiples.get(text)
+        if multiple is None:
+            multiple = self._parse(text, what)
+            if len(self._multiples) < _KNOWN_MAX:
+                self._multiples[text] = multiple
+        return multiple
+
+    def _parse(self, text: str, what: str) -> int:
         found = _DECIMAL.fullmatch(text)
         if found is None:
             raise ValueError(f"{what} {text[:40]!r} is not a plain decimal such as '100.05'")
@@ -39,7 +50,12 @@ class _Grid:
         raise ValueError(f"{what} {text} is not a multiple of {self.format(1)}")
 
     def format(self, multiple: int) -> str:
-        return _fixed(multiple * self.count, self.digits)
+        text = self._texts.get(multiple)
+        if text is None:
+            text = _fixed(multiple * self.count, self.digits)
+            if len(self._texts) < _KNOWN_MAX:
+                self._texts[multiple] = text
+        return text
 
 
 def _fixed(units: int, digits: int) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from exchange.engine.kernel import kernel
 from exchange.engine.records import PRICE_MAX
-from strategies.observe import OWN_QUOTE
+from strategies.history import OWN_QUOTE
 from strategies.strategy import Quote, View
 
 OFFSET_MAX = 10  # ticks from the tightest quote

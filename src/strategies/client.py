@@ -9,14 +9,11 @@ import json
 import random
 import time
 from collections import deque
-from decimal import Decimal
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from exchange.instrument import Instrument
-from strategies.blotter import Blotter
-from strategies.book import ClientBook, new_depth
+from strategies.desk import Desk
 from strategies.errors import (
     ExchangeError,
     FeedBroken,
@@ -42,26 +39,6 @@ LATENCIES_KEPT = 100_000
 FILLS_PAGE = 1000
 BROKEN_MAX = 10
 ERRORS_KEPT = 100
-
-
-class Desk:
-    """All that the client knows of one market; `changed` is set whenever something is new."""
-
-    def __init__(self, description: Json) -> None:
-        self.instrument = Instrument(
-            description["symbol"],
-            Decimal(description["tick_size"]),
-            Decimal(description["lot_size"]),
-        )
-        self.symbol = self.instrument.symbol
-        self.step_ns = int(description["step_ns"])
-        self.book = ClientBook(self.instrument)
-        self.blotter = Blotter(self.instrument)
-        self.depth = new_depth()
-        self.fills_from = -1  # the account was first looked at after this fill; -1: not yet
-        self.n_broken = 0  # broken book messages one after another
-        self.step = -1  # the newest complete lockstep step
-        self.changed = asyncio.Event()
 
 
 class ExchangeClient:
@@ -372,6 +349,7 @@ class ExchangeClient:
             desk.blotter.apply_order(message)
         elif channel == "step":
             desk.step = message["step"]
+            desk.n_steps_told += 1
         desk.changed.set()
 
     # --- when it goes wrong -----------------------------------------------------------------------

@@ -5,17 +5,15 @@ training. The kernels are in `observe.py`; docs/ENVIRONMENTS.md tells each numbe
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from exchange.engine.kernel import batch_kernel
+from exchange.engine.kernel import kernel
+from strategies.history import HISTORY, OWN_QUOTE
 from strategies.observe import (
     FEATURES,
-    HISTORY,
     INVENTORY,
     N_FEATURES,
-    OWN_QUOTE,
     POSITION,
     SCORE,
     choose,
@@ -83,14 +81,15 @@ def new_histories(n: int) -> npt.NDArray[Any]:
     return np.zeros(n, HISTORY)
 
 
-@batch_kernel
-def observe_batch(depths, accounts, owns, time_left_s, histories, predictor, columns, out):
+@kernel
+def observe_rows(depths, accounts, owns, time_left_s, histories, predictor, columns, out):
     """What n traders observe: (n,) of DEPTH, ACCOUNT, OWN_QUOTE, float64, HISTORY -> out float32
     (n, n_columns). Row i is what `Features` gives that trader alone, byte for byte.
     """
-    for i in numba.prange(len(depths)):
-        observe(depths[i], accounts[i], owns[i], time_left_s[i], histories[i], predictor)
-        choose(histories[i], columns, out[i])
+    values = np.empty(N_FEATURES, np.float32)
+    for i in range(len(depths)):
+        observe(depths[i], accounts[i], owns[i], time_left_s[i], histories[i], predictor, values)
+        choose(values, columns, out[i])
 
 
 class Features:
@@ -104,11 +103,20 @@ class Features:
         self._columns = feature_columns(features)
         self._predictor = check_predictor(predictor)
         self._own = np.zeros(1, OWN_QUOTE)[0]
+        self._values = np.zeros(N_FEATURES, np.float32)
 
     def observe(self, view: View) -> Observations:
         """What the policy is given now: float32 (n_features,). Call once a decision, in order."""
         own, bid, ask = self._own, view.own_bid, view.own_ask
         own.bid_price, own.bid_quantity = (bid.price, bid.quantity) if bid else (0, 0)
         own.ask_price, own.ask_quantity = (ask.price, ask.quantity) if ask else (0, 0)
-        observe(view.depth, view.account, own, view.time_left_s, self.history, self._predictor)
-        return self.history.features[self._columns]  # type: ignore[no-any-return]
+        observe(
+            view.depth,
+            view.account,
+            own,
+            view.time_left_s,
+            self.history,
+            self._predictor,
+            self._values,
+        )
+        return self._values[self._columns]

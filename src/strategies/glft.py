@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from math import ceil, exp, inf, log, log2, sqrt
 from typing import Literal
 
@@ -145,5 +146,4 @@ def _finite_log_ratios(
         step = step @ step
         step /= step.max()
     v = step.sum(axis=1)
-    pairs = zip(v[:-1], v[1:], strict=True)
-    return [log(here / next_) if next_ > 0 else inf for here, next_ in pairs]
+    return [log(here / beyond) if beyond > 0 else inf for here, beyond in pairwise(v)]

@@ -88,8 +88,8 @@ def remember(depth, account, own, history):
     first = history.n_seen == 0
     mid_before = history.mid_twice
     flow = read_others(depth, own, history, first)
+    update_ahead(depth, account, own, history, first)
     update_entry(account, history, 0.5 * mid_before, first)
-    update_ahead(depth, own, history, first)
     update_averages(depth, history, flow, mid_before, first)
     update_grid(history, depth.time_ns, mid_before, first)
     history.change_twice = 0 if first else history.mid_twice - mid_before
@@ -145,9 +145,7 @@ def side_flow(price_before, lots_before, price, lots, better):
     if price_before == 0 or price == 0:
         return 0
     change = better * (price - price_before)
-    if change > 0:
-        return lots
-    return -lots_before if change < 0 else lots - lots_before
+    return lots * (change >= 0) - lots_before * (change <= 0)
 
 
 @kernel
@@ -193,11 +191,11 @@ def entry_after(entry, position, lots, price):
 
 
 @kernel
-def update_ahead(depth, own, history, first):
+def update_ahead(depth, account, own, history, first):
     """Bound the lots before each own order: what stood there when it came, and what is there now.
 
     The same order as before has the same price and no more lots: cancelations and trades before it
-    only bring it forward.
+    only bring it forward, and once a part of it is filled it is the first.
     """
     before = history.own
     history.bid_ahead = ahead(
@@ -208,6 +206,7 @@ def update_ahead(depth, own, history, first):
         history.bid_ahead,
         lots_at(history.depth.bid_price, history.depth.bid_quantity, own.bid_price),
         lots_at(depth.bid_price, depth.bid_quantity, own.bid_price),
+        account.bought > history.own_bought,
         first,
     )
     history.ask_ahead = ahead(
@@ -218,12 +217,15 @@ def update_ahead(depth, own, history, first):
         history.ask_ahead,
         lots_at(history.depth.ask_price, history.depth.ask_quantity, own.ask_price),
         lots_at(depth.ask_price, depth.ask_quantity, own.ask_price),
+        account.sold > history.own_sold,
         first,
     )
 
 
 @kernel
-def ahead(price, lots, price_before, lots_before, ahead_before, level_before, level, first):
+def ahead(
+    price, lots, price_before, lots_before, ahead_before, level_before, level, was_filled, first
+):
     """The bound for one side; level: all lots at the own price now, level_before: at the last time."""
     if price == 0:
         return 0
@@ -232,23 +234,24 @@ def ahead(price, lots, price_before, lots_before, ahead_before, level_before, le
         return most
     if price == price_before:
         if lots <= lots_before:
-            return min(ahead_before, most)
+            return 0 if was_filled else min(ahead_before, most)
         level_before -= lots_before
     return min(max(level_before, 0), most)
 
 
 @kernel
 def lots_at(prices, quantities, price):
-    """Lots at a price; AHEAD_UNKNOWN when it lies beyond the visible levels."""
-    if price == 0:
-        return 0
+    """Lots at a price; AHEAD_UNKNOWN when it lies beyond the visible levels.
+
+    All levels are looked at: a loop that ends at a random place costs more than its rest.
+    """
+    lots = 0
     for i in range(N_DEPTH):
-        if prices[i] == price:
-            return quantities[i]
+        lots += quantities[i] * (prices[i] == price)
     beyond = prices[N_DEPTH - 1]
-    if beyond != 0 and abs(price - prices[0]) > abs(beyond - prices[0]):
+    if beyond != 0 and price != 0 and abs(price - prices[0]) > abs(beyond - prices[0]):
         return AHEAD_UNKNOWN
-    return 0
+    return lots
 
 
 @kernel

@@ -7,7 +7,8 @@ step, exactly as `backtest.py` does.
 import asyncio
 from math import inf
 
-from strategies.client import Desk, ExchangeClient
+from strategies.client import ExchangeClient
+from strategies.desk import Desk
 from strategies.errors import ExchangeError, Refused, Unreachable
 from strategies.quoting import Command
 from strategies.strategy import Strategy
@@ -83,9 +84,10 @@ class LiveRun:
 
         At the last one the account is only looked at; the market goes on when the client leaves.
         """
-        first = handled = None
+        first, handled = None, 0
         while True:
-            step = await self._step_after(handled)
+            await self._step_after(handled)
+            step, told = self.desk.step, self.desk.n_steps_told
             await self._count_answers()
             if first is None:
                 first = step
@@ -101,19 +103,14 @@ class LiveRun:
                 await self.client.done(self.desk)
             except Unreachable:
                 pass  # the step is announced again on the next connection
-            else:
-                handled = step
+            handled = told
 
-    async def _step_after(self, handled: int | None) -> int:
-        """Wait for a step that has not been handled; stopping ends the wait."""
-        while self.desk.step == handled or self.desk.step < 0 or not self._connected():
+    async def _step_after(self, handled: int) -> None:
+        """Wait until a step is told that has not been handled; stopping ends the wait."""
+        while self.desk.n_steps_told == handled or not self.client.connected(self.desk):
             if self._stopping.is_set():
                 break
             await self.client.wait(self.desk, WAIT_S)
-        return self.desk.step
-
-    def _connected(self) -> bool:
-        return self.client.connected(self.desk)
 
     async def _count_answers(self) -> None:
         """Count what became of the commands of the step before; all are answered by now."""

@@ -153,18 +153,13 @@ def write_depth_features(depth, own, values):
 
 @kernel
 def sum_side(prices, quantities, own_price, own_quantity):
-    """Others' lots on their best levels."""
+    """Others' lots on their best levels: at most one of the visible levels is the own order's alone."""
     total = 0
     n_levels = 0
-    for i in range(N_DEPTH):
-        lots = quantities[i]
-        if prices[i] == own_price:
-            lots -= own_quantity
-        if lots > 0:
-            total += lots
-            n_levels += 1
-            if n_levels == N_LEVELS_SUMMED:
-                break
+    for i in range(N_LEVELS_SUMMED + 1):
+        lots = quantities[i] - own_quantity * (prices[i] == own_price)
+        total += lots * (n_levels < N_LEVELS_SUMMED)
+        n_levels += lots > 0
     return total
 
 

@@ -59,6 +59,24 @@ def _openapi_handler() -> Handler:
     return get_openapi
 
 
+def add_shortcuts(server: web.Server, exchange: Exchange) -> None:
+    """Find routes with a fixed path by one look-up: aiohttp's own way costs a fifth of an order."""
+    shortcuts = {
+        (route.method, route.path): _handler(exchange, route)
+        for route in ROUTES
+        if "{" not in route.path
+    }
+    resolve = cast(Handler, server.request_handler)
+
+    async def dispatch(request: web.Request) -> web.StreamResponse:
+        handler = shortcuts.get((request.method, request.raw_path))
+        if handler is None:
+            return await resolve(request)
+        return await answer_errors(request, handler)
+
+    server.request_handler = dispatch  # type: ignore[assignment]
+
+
 # --- REST -----------------------------------------------------------------------------------------
 
 
@@ -103,7 +121,7 @@ def _handler(exchange: Exchange, route: Route) -> Handler:
     has_order_id = "{order_id}" in route.path
 
     async def handle(request: web.Request) -> web.Response:
-        body = await request.read()
+        body = await _body(request)
         arguments: list[object] = []
         if route.who != "anybody":
             caller = _authenticate(exchange, route, request, body)
@@ -125,6 +143,14 @@ def _handler(exchange: Exchange, route: Route) -> Handler:
         return web.Response(body=payload, status=route.status, headers=JSON_HEADERS)
 
     return handle
+
+
+async def _body(request: web.Request) -> bytes:
+    """The raw body; usually all of it has come with the head."""
+    content = request.content
+    if content.is_eof() and content.total_bytes <= BODY_BYTES_MAX:
+        return content.read_nowait()
+    return await request.read()
 
 
 def _authenticate(exchange: Exchange, route: Route, request: web.Request, body: bytes) -> Caller:
@@ -202,6 +228,8 @@ class Server:
     async def start(self, host: str, port: int) -> int:
         """Listen and let time pass; returns the port. Raises OSError when it cannot listen."""
         await self._runner.setup()
+        assert self._runner.server is not None
+        add_shortcuts(self._runner.server, self.exchange)
         self._listener = await asyncio.get_running_loop().create_server(
             self._new_protocol, host, port, backlog=1024, reuse_address=True
         )

@@ -28,7 +28,6 @@ class PublicBook:
         self.seq = 0
         self._totals = ""  # time_ns, bought, sold, last_price at the last publication
         self._snapshot = b""  # of the last publication, built when first asked for
-        self._price_texts: dict[int, str] = {}
         self._touched = self._resting_prices()
         self.publish()
 
@@ -112,10 +111,7 @@ class PublicBook:
         return bids, asks
 
     def _price(self, price: int) -> str:
-        text = self._price_texts.get(price)
-        if text is None:
-            text = self._price_texts[price] = self.instrument.price_text(price)
-        return text
+        return self.instrument.price_text(price)
 
     def _levels(self, bids: Levels, asks: Levels) -> str:
         quantity = self.instrument.quantity_text

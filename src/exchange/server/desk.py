@@ -40,6 +40,7 @@ PREVENTION = {
     "cancel_oldest": int(Option.STP_CANCEL_OLDEST),
     "cancel_both": int(Option.STP_CANCEL_BOTH),
 }
+SIDE_CODES = {name: code for code, name in enumerate(SIDES)}
 MARKET, POST_ONLY, REDUCE_ONLY = int(Option.MARKET), int(Option.POST_ONLY), int(Option.REDUCE_ONLY)
 
 Answer = OrderAnswer | QuoteAnswer | CanceledAnswer
@@ -218,7 +219,7 @@ class Desk:
         )
         price = 0 if order.price is None else _ticks(instrument, order.price, "price")
         quantity = _lots(instrument, order.quantity, "quantity")
-        return (row, SIDES.index(order.side), price, quantity, options, order.expire_ns or 0)
+        return (row, SIDE_CODES[order.side], price, quantity, options, order.expire_ns or 0)
 
     def _check_deadline(self, account: int, order: EnterOrder) -> None:
         """A late order is refused, but one that was entered in time gets its answer again."""

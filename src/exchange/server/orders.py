@@ -240,19 +240,19 @@ class OrderLog:
             earned = (mid_twice - 2 * event.price) * traded
             log.spread_twice += earned if side == BUY else -earned
         fill = Fill(
-            fill_id=log.n_fills,
-            order_id=order_id,
-            client_order_id=order.client_order_id,
-            instrument=instrument,
-            side=side,
-            price=event.price,
-            quantity=traded,
-            maker=maker,
-            fee=notional * self.fees_ppm[instrument][0 if maker else 1],
-            mid_twice=mid_twice,
-            position_after=log.positions[instrument],
-            cash_after=log.cash,
-            time_ns=event.time_ns,
+            log.n_fills,
+            order_id,
+            order.client_order_id,
+            instrument,
+            side,
+            event.price,
+            traded,
+            maker,
+            notional * self.fees_ppm[instrument][0 if maker else 1],
+            mid_twice,
+            log.positions[instrument],
+            log.cash,
+            event.time_ns,
         )
         log.fills.append(fill)
         if order.open_quantity == 0:

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from exchange.engine.codes import CommandKind, Phase, RejectReason
-from exchange.engine.commands import advance_clock, begin, obey, room_for_events
+from exchange.engine.commands import advance_clock, begin, obey
 from exchange.engine.depth import write_depth
 from exchange.engine.events import emit_rejected
 from exchange.engine.kernel import batch_kernel, kernel
-from exchange.engine.participants import FlowKind
+from exchange.engine.participants import SHOCKS_MAX, FlowKind
 from exchange.engine.records import Markets
 from exchange.simulation.flow import begin_step, decide, note_trade
 from exchange.simulation.orders import BUY, GTC, LIQUIDITY, NO_ORDER, SELL, send
@@ -26,6 +26,7 @@ from exchange.simulation.rng import normal, uniform
 from exchange.simulation.scenario import change_shocks, schedule
 
 PARALLEL_BATCH_MIN = 64  # markets: below this a parallel loop loses to a serial one
+OTHER_EVENTS_MAX = 8 + 2 * SHOCKS_MAX  # of an order, beside those that end resting ones; of shocks
 NEVER_NS = np.iinfo(np.int64).max
 
 
@@ -50,10 +51,10 @@ def apply(markets, command):
     """
     if command.kind == CommandKind.ADVANCE:
         return advance(markets, command.instrument, command.time_ns)
+    if command.kind == CommandKind.SCHEDULE:
+        return schedule(markets, command)
     if not begin(markets, command.instrument):
         return -RejectReason.UNKNOWN_INSTRUMENT
-    if command.kind == CommandKind.SCHEDULE:
-        return schedule(markets[command.instrument], command)
     return obey(markets, command)
 
 
@@ -73,7 +74,7 @@ def move_on(market, until_ns):
     """`advance` without clearing the events first."""
     if until_ns < market.now_ns:
         return emit_rejected(market, 0, 0, 0, 0, 0, RejectReason.INVALID_TIME)
-    while room_for_events(market):
+    while room_for_more(market):
         time_ns = next_time(market)
         if time_ns > until_ns:
             return advance_clock(market, until_ns)
@@ -84,6 +85,12 @@ def move_on(market, until_ns):
         if market.flow.kind != FlowKind.NONE and market.flow.next_ns <= market.now_ns:
             participate(market, market.flow)
     return 0
+
+
+@kernel
+def room_for_more(market):
+    """Whether the event buffer surely holds one more order's events and those of every shock."""
+    return market.n_events + market.n_resting + OTHER_EVENTS_MAX <= len(market.events)
 
 
 @kernel

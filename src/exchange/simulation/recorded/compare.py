@@ -20,8 +20,8 @@ class Comparison(NamedTuple):
     n_trades: Array  # int64: trades before each snapshot; empty when messages name their rows
     matched: Array  # int64, rows that matched, by level
     matches: Array  # bool, by level: room to work
-    best: Array  # bool, by level: the best match of the snapshot at hand
-    place: Array  # int64 (2,): the snapshot at hand, levels in its best match (-1 is not yet)
+    best: Array  # bool, by snapshot and level: the best match of each snapshot
+    place: Array  # int64 (1,): the first snapshot that has not been met
 
 
 def new_comparison(book: RecordedBook | None) -> Comparison:
@@ -29,14 +29,20 @@ def new_comparison(book: RecordedBook | None) -> Comparison:
     book = book or RecordedBook(*(np.zeros((0, 0), np.int64) for _ in BOOK_FIELDS))
     n_levels = book.shape[1]
     sides = {name: np.ascontiguousarray(getattr(book, name), np.int64) for name in BOOK_FIELDS}
+    n_trades = np.zeros(0, np.int64) if book.n_trades is None else book.n_trades
     return Comparison(
         **sides,
-        n_trades=np.zeros(0, np.int64) if book.n_trades is None else book.n_trades,
+        n_trades=n_trades,
         matched=np.zeros(n_levels, np.int64),
         matches=np.zeros(n_levels, bool),
-        best=np.zeros(n_levels, bool),
-        place=np.array([0, -1], np.int64),
+        best=np.zeros((len(n_trades), n_levels), bool),
+        place=np.zeros(1, np.int64),
     )
+
+
+def matched_levels(book: Comparison) -> list[int]:
+    """Rows or snapshots that matched, by level, the best level first."""
+    return [int(n) for n in (book.best.sum(axis=0) if len(book.n_trades) else book.matched)]
 
 
 @kernel
@@ -51,35 +57,18 @@ def compare_row(market, book, row):
 def compare_snapshots(market, book, n_trades):
     """Compare with the snapshots that the venue took after so many trades.
 
-    A snapshot does not say after which message it was taken: it is met if one of the states between
-    those two trades, none before that which met the snapshot before it, is the same in every level.
+    A snapshot does not say after which message it was taken. So its best match counts among the
+    states between those two trades, none of them before one that a snapshot taken earlier is.
     """
-    settle_snapshots(book, n_trades)
-    while book.place[0] < len(book.n_trades) and book.n_trades[book.place[0]] == n_trades:
-        n = n_levels_matching(market, book, book.place[0])
-        if n > book.place[1]:
-            book.place[1] = n
-            book.best[:] = book.matches
-        if n < len(book.matches):
-            return
-        count_snapshot(book)
-
-
-@kernel
-def settle_snapshots(book, n_trades):
-    """Count the snapshots taken before so many trades: there will be no better match."""
-    while book.place[0] < len(book.n_trades) and book.n_trades[book.place[0]] < n_trades:
-        count_snapshot(book)
-
-
-@kernel
-def count_snapshot(book):
-    """Count the best match of the snapshot at hand and go to the next."""
-    for k in range(len(book.best)):
-        book.matched[k] += book.best[k]
-        book.best[k] = False
-    book.place[0] += 1
-    book.place[1] = -1
+    row = book.place[0]
+    while row < len(book.n_trades) and book.n_trades[row] <= n_trades:
+        if book.n_trades[row] == n_trades:
+            n = n_levels_matching(market, book, row)
+            if n > np.sum(book.best[row]):
+                book.best[row] = book.matches
+            if n == len(book.matches):
+                book.place[0] = row + 1
+        row += 1
 
 
 @kernel

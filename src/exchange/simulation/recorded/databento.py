@@ -150,7 +150,7 @@ def _prices(path: Path, texts: Array, lines: Array) -> Array:
     texts = np.where(texts == "", "0", texts)
     if np.char.find(texts, ".").max(initial=-1) >= 0:
         values = _convert(path, texts, lines, "price", "float64")
-        return np.rint(values * PRICE_UNIT).astype(np.int64)
+        return np.asarray(np.rint(values * PRICE_UNIT).astype(np.int64))
     values = _convert(path, texts, lines, "price", "int64")
     return np.asarray(np.where(values == UNDEFINED, 0, values), np.int64)
 

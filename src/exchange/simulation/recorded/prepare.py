@@ -235,18 +235,20 @@ def _resting(tracks: Array) -> Array:
 
 
 def _open_price(raw: RawRecording, opening: Array, messages: Array) -> int:
-    """The middle of the opening book, or the first price of a fill or an order: ticks."""
+    """The middle of the opening book, or the first price that traded, or a middling one: ticks."""
     bids = opening["price"][opening["side"] == Side.BUY]
     asks = opening["price"][opening["side"] == Side.SELL]
-    if len(bids) and len(asks) and bids.max() < asks.min():
+    if raw.book is not None and raw.book.n_trades is None:
+        bids, asks = raw.book.bid_price[:1, 0], raw.book.ask_price[:1, 0]
+    fills = messages["price"][messages["kind"] == MessageKind.FILL]
+    named = messages["price"][messages["price"] > 0]
+    if not len(named):
+        raise RecordingError(f"{raw.name}: has no order with a price")
+    if len(bids) and len(asks) and 0 < bids.max() < asks.min():
         price = (int(bids.max()) + int(asks.min())) // 2
     else:
-        fills = messages["price"][messages["kind"] == MessageKind.FILL]
-        named = fills if len(fills) else messages["price"][messages["price"] > 0]
-        if not len(named):
-            raise RecordingError(f"{raw.name}: has no order with a price")
-        price = int(np.median(named))
-    return min(max(price, 1), PRICE_MAX - N_LEVELS)
+        price = int(fills[0]) if len(fills) else int(np.median(named))
+    return int(min(max(price, 1), PRICE_MAX - N_LEVELS))
 
 
 def _trim(book: RecordedBook, price_base: int) -> int:

@@ -54,38 +54,50 @@ def rebuild(markets, messages, adopts, work):
     corrections are full.
     """
     market = markets[0]
-    state = work.state[0]
     n_compared = 0
     row_before = -1
-    for i in range(-1 if adopts else 0, len(messages)):
-        row = 0  # adopted as the opening book
-        state.after = i
-        if i >= 0:
-            message = messages[i]
-            row = message.expected
-            state.line = message.line
-            commands.begin(markets, 0)
-            commands.advance_clock(market, message.time_ns)
-            found = open_quantity(market, work, message)
-            apply_message(markets, 0, message, work.orders, POST_ONLY)
-            if adopts and takes_lots(message) and found < message.quantity:
-                cut_level(market, work, message.side, message.price, message.quantity - found)
-        for stage in range(2):
-            if stage == 1 and adopts and row >= 0:
-                adopt(market, work, row_before, row)
-                row_before = row
-            while state.n_applied < state.n_corrections:
-                correction = work.corrections[state.n_applied]
-                apply_message(markets, 0, correction, work.orders, POST_ONLY)
-                state.n_applied += 1
-        if state.n_corrections == len(work.corrections):
+    if adopts:
+        work.state[0].after = -1
+        adopt(market, work, -1, 0)  # the opening book
+        apply_messages(markets, messages[:0], adopts, work)
+        row_before = 0
+    for i in range(len(messages)):
+        work.state[0].after = i
+        apply_messages(markets, messages[i : i + 1], adopts, work)
+        row = messages[i].expected
+        if row >= 0 and adopts:
+            adopt(market, work, row_before, row)
+            apply_messages(markets, messages[:0], adopts, work)
+            row_before = row
+        if work.state[0].n_corrections == len(work.corrections):
             return -1
-        if i >= 0 and row >= 0:
+        if row >= 0:
             n_compared += 1
             compare_row(market, work.book, row)
-        elif i >= 0 and len(work.book.n_trades) > 0:
+        elif len(work.book.n_trades) > 0:
             compare_snapshots(market, work.book, messages[i].n_trades)
     return n_compared
+
+
+@kernel
+def apply_messages(markets, messages, adopts, work):
+    """Apply one message, or none, and then the corrections that wait."""
+    market = markets[0]
+    state = work.state[0]
+    n_left = len(messages)
+    while n_left > 0 or state.n_applied < state.n_corrections:
+        message = messages[0] if n_left > 0 else work.corrections[state.n_applied]
+        commands.begin(markets, 0)
+        found = open_quantity(market, work, message)
+        if n_left > 0:
+            state.line = message.line
+            market.now_ns = message.time_ns
+        apply_message(markets, 0, message, work.orders, POST_ONLY)
+        if n_left == 0:
+            state.n_applied += 1
+        elif adopts and takes_lots(message) and found < message.quantity:
+            cut_level(market, work, message.side, message.price, message.quantity - found)
+        n_left = 0
 
 
 @kernel

@@ -11,8 +11,8 @@ from exchange.engine.records import LIVE_MARKET, Markets, new_markets
 from exchange.simulation.recorded.apply import COUNTS, new_orders, open_market
 from exchange.simulation.recorded.compare import (
     compare_snapshots,
+    matched_levels,
     new_comparison,
-    settle_snapshots,
 )
 from exchange.simulation.recorded.messages import (
     Array,
@@ -27,7 +27,6 @@ from exchange.simulation.recorded.rebuild import REBUILD_STATE, Rebuild, rebuild
 from exchange.simulation.recorded.send import Outcome, Send, new_send, send_flow
 
 N_CORRECTIONS_PER_MESSAGE = 4
-LAST_TRADE = 2**62  # more trades than any venue counts
 
 
 @dataclass
@@ -76,7 +75,7 @@ def rebuild_recording(recording: Recording) -> Rebuilt:
         raise RecordingError(f"{recording.name}: its book does not belong to its messages")
     return Rebuilt(
         rows=len(work.book.n_trades) or rows,
-        matched=work.book.matched.tolist(),
+        matched=matched_levels(work.book),
         n_adopted=int(work.state["n_adopted"][0]),
         counts=work.orders.counts,
         seconds=seconds,
@@ -93,7 +92,6 @@ def _rebuild(
     open_market(markets, 0, recording.opening, work.orders)
     compare_snapshots(markets[0], work.book, recording.n_trades_before)
     rows = rebuild(markets, messages, adopts, work)
-    settle_snapshots(work.book, LAST_TRADE)
     return markets, work, int(rows), perf_counter() - began
 
 
@@ -112,7 +110,7 @@ def send_recording(recording: Recording, *, corrects: bool) -> Sent:
         fills=fills,
         outcomes=work.outcomes,
         rows=n_snapshots,
-        matched=work.book.matched.tolist() if n_snapshots else [],
+        matched=matched_levels(work.book) if n_snapshots else [],
         counts=work.orders.counts,
         seconds=seconds,
         markets=markets,
@@ -128,7 +126,6 @@ def _send(
     open_market(markets, 0, recording.opening, orders)
     compare_snapshots(markets[0], work.book, recording.n_trades_before)
     send_flow(markets, flow, work, corrects)
-    settle_snapshots(work.book, LAST_TRADE)
     return markets, work, perf_counter() - began
 
 

@@ -62,25 +62,28 @@ def send_flow(markets, messages, work, corrects):
         message = messages[i]
         commands.begin(markets, 0)
         commands.advance_clock(market, message.time_ns)
-        outcome = 0
-        if message.kind == MessageKind.TAKE:
+        books = False
+        if message.kind == MessageKind.TAKE and corrects:
             outcome = foresee_take(market, message, work.fills, work.orders.engine_ids)
-        if corrects and outcome > Outcome.EXACT:
+            books = outcome != Outcome.EXACT
             work.outcomes[i] = outcome
+        if books:
             write_fills(message, work)
         else:
-            first_event = market.n_events
-            result = apply_message(markets, 0, message, work.orders, GTC)
-            if message.kind == MessageKind.TAKE:
-                work.outcomes[i] = judge_take(market, first_event, result, message, work)
-            elif message.flags == MessageFlag.OLDER:
-                requeue(market, message.order, work, True)
+            work.pending[0] = message
+            work.n_pending[0] = 1
         k = 0
         while k < work.n_pending[0]:
             pending = work.pending[k]
-            apply_message(markets, 0, pending, work.orders, GTC)
-            if pending.kind == MessageKind.FILL and pending.flags != MessageFlag.HIDDEN:
-                requeue(market, pending.order, work, False)
+            first_event = market.n_events
+            result = apply_message(markets, 0, pending, work.orders, GTC)
+            if pending.kind == MessageKind.TAKE:
+                work.outcomes[i] = judge_take(market, first_event, result, pending, work)
+            elif pending.kind == MessageKind.ADD and pending.flags == MessageFlag.OLDER:
+                requeue(market, pending.order, work, True)
+            elif books and pending.kind == MessageKind.FILL:
+                if pending.flags != MessageFlag.HIDDEN:
+                    requeue(market, pending.order, work, False)
             k += 1
         work.n_pending[0] = 0
         if len(work.book.n_trades) > 0:

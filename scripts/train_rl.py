@@ -1,0 +1,226 @@
+"""Train a market maker: `train_rl.py --episodes 1000 --save-path models/rl_mm_agent`.
+
+Writes NAME.zip (a Stable-Baselines3 file that also holds the card and plain weights) and NAME.onnx.
+With several --seeds each run is saved under its own name and the best, by validation, as NAME.
+Ctrl-C ends training in good order: what was learned is validated and saved.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread: faster at this size, and reproducible
+
+try:
+    import stable_baselines3  # noqa: F401
+except ImportError:
+    sys.exit("training needs PyTorch and Stable-Baselines3: pip install -e '.[rl]'")
+
+from rich.console import Console
+from rich.table import Table
+
+from rl.config import ConfigError, TaskConfig
+from rl.evaluate import TEST_SEEDS, evaluate
+from rl.export import as_policy
+from rl.recipe import ALGORITHMS, PRESETS, TASKS, Recipe, RecipeError, read_config, with_settings
+from rl.train import Run
+
+RLLIB_ALGORITHMS = ("appo", "impala")
+
+
+def main() -> None:
+    """Parse arguments, train, save."""
+    arguments = parser().parse_args()
+    try:
+        check_library(arguments)
+        task, recipe = settings(arguments)
+        train_all(task, recipe, arguments)
+    except (RecipeError, ConfigError) as error:
+        sys.exit(f"train_rl.py: {error}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """All options."""
+    this = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    length = this.add_mutually_exclusive_group()
+    length.add_argument("--episodes", type=int, help="length of training, all markets together")
+    length.add_argument("--timesteps", type=int, help="the same in decisions")
+    this.add_argument("--save-path", type=Path, default=Path("models/rl_mm_agent"))
+    this.add_argument("--library", choices=("sb3", "rllib"), default="sb3")
+    this.add_argument(
+        "--algorithm", choices=(*ALGORITHMS, *RLLIB_ALGORITHMS), help="default: the preset's, ppo"
+    )
+    this.add_argument("--preset", choices=tuple(PRESETS), default="tuned")
+    this.add_argument("--n-envs", type=int, help="markets trained on at once")
+    this.add_argument("--batch-size", type=int, help="64 is the classic one, and slow")
+    this.add_argument("--seeds", default="0", help="training seeds, as 0 or 0,1,2 or 0-4")
+    this.add_argument("--config", type=Path, help='JSON: {"task": {...}, "training": {...}}')
+    this.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
+                      help="any setting of the training")  # fmt: skip
+    this.add_argument("--task", action="append", default=[], metavar="NAME=VALUE",
+                      help="any setting of the task; values are JSON")  # fmt: skip
+    this.add_argument("--resume", action="store_true", help="go on from SAVE_PATH.zip")
+    this.add_argument("--use-predictor", action="store_true")
+    this.add_argument("--tensorboard", type=Path, help="folder for TensorBoard's files")
+    this.add_argument("--test-seeds", type=int, default=len(TEST_SEEDS),
+                      help="held-out markets for the scores on the card; 0: none")  # fmt: skip
+    this.add_argument("--quiet", action="store_true", help="no progress bar")
+    this.add_argument("--json", action="store_true", help="print one JSON object at the end")
+    return this
+
+
+def check_library(arguments: argparse.Namespace) -> None:
+    """Say plainly what is not there."""
+    if arguments.library == "rllib" or arguments.algorithm in RLLIB_ALGORITHMS:
+        raise RecipeError(
+            "training by RLlib (appo, impala too) is not part of this version; "
+            f"--library sb3 has {', '.join(ALGORITHMS)}. rl/rllib_env.py has the environment"
+        )
+    if arguments.use_predictor:
+        raise RecipeError(
+            "--use-predictor needs scripts/train_predictor.py, not part of this version"
+        )
+
+
+def settings(arguments: argparse.Namespace) -> tuple[TaskConfig, Recipe]:
+    """Task and recipe: the preset, changed by the file, changed by the options."""
+    if arguments.config is not None:
+        task, recipe = read_config(arguments.config, arguments.preset)
+    else:
+        task, recipe = TASKS[arguments.preset], PRESETS[arguments.preset]
+    task = task.change(**{name: as_json(text) for name, text in pairs(arguments.task)})
+    recipe = with_settings(recipe, dict(pairs(arguments.changes)))
+    options = {
+        "algorithm": arguments.algorithm,
+        "n_envs": arguments.n_envs,
+        "batch_size": arguments.batch_size,
+        "timesteps": arguments.timesteps,
+    }
+    if arguments.episodes is not None:
+        options["timesteps"] = arguments.episodes * task.episode_steps
+    given = {name: value for name, value in options.items() if value is not None}
+    return task, with_settings(recipe, given)
+
+
+def pairs(texts: list[str]) -> list[tuple[str, str]]:
+    """NAME=VALUE texts in two."""
+    for text in texts:
+        if "=" not in text:
+            raise RecipeError(f"{text!r} is not NAME=VALUE")
+    return [(text.partition("=")[0], text.partition("=")[2]) for text in texts]
+
+
+def as_json(text: str) -> Any:
+    """A number, list or object as JSON has it, else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def seeds_of(text: str) -> list[int]:
+    """0 or 0,1,2 or 0-4."""
+    try:
+        first, dash, last = text.partition("-")
+        if dash:
+            return list(range(int(first), int(last) + 1))
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise RecipeError(f"--seeds {text!r} is neither 0 nor 0,1,2 nor 0-4") from None
+
+
+def train_all(task: TaskConfig, recipe: Recipe, arguments: argparse.Namespace) -> None:
+    """One run a seed; the best stays as the save path."""
+    console = Console(stderr=True)
+    seeds = seeds_of(arguments.seeds)
+    rows: list[dict[str, Any]] = []
+    for seed in seeds:
+        name = arguments.save_path if len(seeds) == 1 else seed_path(arguments.save_path, seed)
+        row, interrupted = train_one(task, replace(recipe, seed=seed), name, arguments)
+        rows.append(row)
+        if interrupted:
+            break
+    best = max(rows, key=lambda row: row["objective"])
+    if len(seeds) > 1:
+        for ending in (".zip", ".onnx"):
+            source = seed_path(arguments.save_path, best["seed"])
+            shutil.copyfile(with_ending(source, ending), with_ending(arguments.save_path, ending))
+    report(console, rows, best, arguments)
+
+
+def train_one(
+    task: TaskConfig, recipe: Recipe, path: Path, arguments: argparse.Namespace
+) -> tuple[dict[str, Any], bool]:
+    """Train with one seed and save; its figures, and whether Ctrl-C was pressed."""
+    run = Run(
+        task,
+        recipe,
+        resume=with_ending(path, ".zip") if arguments.resume else None,
+        log_folder=None if arguments.tensorboard is None else arguments.tensorboard / path.name,
+        shown=not arguments.quiet,
+    )
+    validation = run.learn()
+    n_test = 0 if run.interrupted else min(arguments.test_seeds, len(TEST_SEEDS))
+    scores: dict[str, Any] = {"validation": validation.summary()}
+    if n_test > 1:
+        policy = as_policy(run.model, run.card())
+        scores["test"] = evaluate(policy, run.task, TEST_SEEDS[:n_test]).report()
+    files = run.save(path, scores)
+    steps = int(run.model.num_timesteps)
+    row = {
+        "seed": recipe.seed,
+        "objective": validation.objective,
+        "steps": steps,
+        "seconds": run.seconds,
+        "files": [str(file) for file in files],
+        **scores,
+    }
+    return row, run.interrupted
+
+
+def seed_path(path: Path, seed: int) -> Path:
+    """Where the run of one seed among several is saved."""
+    return path.with_name(f"{path.stem if path.suffix == '.zip' else path.name}_seed{seed}")
+
+
+def with_ending(path: Path, ending: str) -> Path:
+    """models/agent, models/agent.zip -> models/agent + ending."""
+    return path.with_name((path.stem if path.suffix == ".zip" else path.name) + ending)
+
+
+def report(
+    console: Console,
+    rows: list[dict[str, Any]],
+    best: dict[str, Any],
+    arguments: argparse.Namespace,
+) -> None:
+    """What came out, as a table and, if asked, as JSON."""
+    table = Table("seed", "steps", "seconds", "P&L", "Sharpe", "reward", "inventory", "of")
+    for row in rows:
+        for part in ("validation", "test"):
+            if part not in row:
+                continue
+            figures = [figure(row[part][name]) for name in ("pnl", "sharpe", "reward", "inventory")]
+            mark = f"{row['seed']}{' *' if row is best else ''}"
+            table.add_row(mark, f"{row['steps']:,}", f"{row['seconds']:.0f}", *figures, part)
+    console.print(table)
+    for file in best["files"]:
+        console.print(f"saved {file}")
+    if arguments.json:
+        print(json.dumps({"runs": rows, "best_seed": best["seed"]}))
+
+
+def figure(value: Any) -> str:
+    """A number, or a mean with its interval."""
+    if isinstance(value, dict):
+        return f"{value['mean']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
+    return f"{value:.2f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""Many market-making episodes at once, as arrays: the core that every environment is a face of.
+
+`reset` and `step` are apart and nothing resets by itself, since each learning library wants that
+done in its own way. Row i comes out as that market alone would, byte for byte.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from exchange.engine.participants import FlowKind
+from exchange.engine.records import TRAINING_MARKET, new_markets
+from exchange.simulation.presets import (
+    POISSON_WARM_UP_STEPS,
+    PRESETS,
+    WARM_UP_LEVELS,
+    WARM_UP_LOTS,
+    WARM_UP_STEPS,
+    set_parameters,
+    start_participants,
+)
+from rl.config import OPENING, TaskConfig, episode_seed
+from rl.step import EPISODE, TASK, begin_rows, step_rows, step_rows_parallel
+from strategies.actions import WIDTHS, ActionKind, action_kind
+from strategies.features import (
+    Observations,
+    check_predictor,
+    feature_columns,
+    feature_names,
+    new_histories,
+)
+
+Rows = npt.NDArray[np.bool_]
+Step = tuple[Observations, npt.NDArray[np.float32], Rows]
+
+
+class MarketBatch:
+    """n market-making episodes. The arrays it returns are its own: the next call overwrites them.
+
+    seeds: one a row, 0 .. n-1 unless given; the market of a row's first episode is that of
+    `new_simulated_markets(1, [seed])`, those of its later ones follow from its seed and their
+    number. predictor: weights as `strategies.observe.write_score` takes them. n_threads: of numba's.
+    stagger: end the first episodes early, one row after the other, so that not all rows start anew
+    in the same step.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        config: TaskConfig | None = None,
+        seeds: Sequence[int] | None = None,
+        *,
+        predictor: npt.NDArray[np.float64] | None = None,
+        n_threads: int = 1,
+        stagger: bool = False,
+    ) -> None:
+        if n < 1:
+            raise ValueError(f"a batch needs at least one market, not {n}")
+        self.config = config or TaskConfig()
+        self.n = n
+        self.n_threads = min(n_threads, numba.config.NUMBA_NUM_THREADS)
+        self.feature_names = feature_names(self.config.features)
+        self.stagger = stagger
+        self.seeds = _check_seeds(range(n) if seeds is None else seeds, n)
+        self.n_episodes = np.zeros(n, np.int64)  # begun so far, a row
+
+        self.markets = np.zeros(n, TRAINING_MARKET)
+        self.histories = new_histories(n)
+        self.episodes = np.zeros(n, EPISODE)
+        self.observations = np.zeros((n, len(self.feature_names)), np.float32)
+        self.rewards = np.zeros(n, np.float32)
+        self.ended = np.zeros(n, np.bool_)
+
+        self._task = _task_record(self.config)
+        self._weights = self.config.reward_weights
+        self._columns = feature_columns(self.config.features)
+        self._predictor = check_predictor(predictor)
+        self._all = np.ones(n, np.bool_)
+        self._template = _blank_market(self.config)
+        self._bytes = self.markets.view(np.uint8).reshape(n, -1)
+
+    def reset(self, mask: Rows | None = None, seeds: Sequence[int] | None = None) -> Observations:
+        """Begin the next episode in the rows of `mask`, (n,); without one, in all.
+
+        seeds: new ones for those rows; their count of episodes starts anew. Returns the
+        observations of all rows, float32 (n, n_features).
+        """
+        rows = np.arange(self.n) if mask is None else np.flatnonzero(mask)
+        if seeds is not None:
+            self.seeds[rows] = _check_seeds(seeds, len(rows))
+            self.n_episodes[rows] = 0
+        if len(rows):
+            self._begin(rows)
+        return self.observations
+
+    def _begin(self, rows: npt.NDArray[np.intp]) -> None:
+        seeds = [episode_seed(int(self.seeds[i]), int(self.n_episodes[i])) for i in rows]
+        self._bytes[rows] = self._template
+        states = [np.random.SeedSequence(seed).generate_state(2, np.uint64) for seed in seeds]
+        self.markets["rng"][rows] = np.array(states)
+        for column, name in enumerate(self.config.ranges):
+            values = [_draw(self.config, seed)[column] for seed in seeds]
+            self.markets["flow"][name][rows] = values
+        self.histories[rows] = 0
+        self.episodes[rows] = 0
+        begin_rows(
+            self.markets,
+            rows,
+            self._task,
+            self._columns,
+            self._predictor,
+            self._warm_up_steps,
+            WARM_UP_LEVELS,
+            WARM_UP_LOTS,
+            self.histories,
+            self.episodes,
+            self.observations,
+        )
+        if self.stagger:
+            self._stagger(rows[self.n_episodes[rows] == 0])
+        self.n_episodes[rows] += 1
+        self.ended[rows] = False
+
+    def _stagger(self, rows: npt.NDArray[np.intp]) -> None:
+        length = self.config.episode_steps
+        self.episodes["n_steps_max"][rows] = length - rows * length // self.n
+
+    @property
+    def _warm_up_steps(self) -> int:
+        kind = PRESETS[self.config.market].get("kind", FlowKind.CROWD)
+        return {FlowKind.NONE: 0, FlowKind.POISSON: POISSON_WARM_UP_STEPS}.get(
+            FlowKind(int(kind)), WARM_UP_STEPS
+        )
+
+    def step(self, actions: npt.ArrayLike, mask: Rows | None = None) -> Step:
+        """Take one action a row, (n, 3); rows not in `mask` stay as they are.
+
+        Returns (observations (n, n_features), rewards (n,), ended (n,)). A row that has ended must
+        be reset before it steps on.
+        """
+        return self._step(self._task, actions, mask)
+
+    def step_quotes(self, quotes: npt.ArrayLike, mask: Rows | None = None) -> Step:
+        """The same with quotes, (n, 4): bid price, bid lots, ask price, ask lots; 0 is no order."""
+        task = self._task.copy()
+        task["action_kind"] = int(ActionKind.QUOTE)
+        return self._step(task, quotes, mask)
+
+    def _step(self, task: npt.NDArray[Any], actions: npt.ArrayLike, mask: Rows | None) -> Step:
+        numbers = np.ascontiguousarray(actions, np.float64)
+        width = WIDTHS[ActionKind(int(task["action_kind"][0]))]
+        if numbers.shape != (self.n, width):
+            raise ValueError(f"actions are ({self.n}, {width}), these {numbers.shape}")
+        arrays = (
+            self.markets,
+            task,
+            self._weights,
+            self._columns,
+            self._predictor,
+            numbers,
+            self._all if mask is None else mask,
+            self.histories,
+            self.episodes,
+            self.observations,
+            self.rewards,
+            self.ended,
+        )
+        if self.n_threads == 1:
+            step_rows(*arrays)
+        else:
+            self._step_parallel(arrays)
+        return self.observations, self.rewards, self.ended
+
+    def _step_parallel(self, arrays: tuple[Any, ...]) -> None:
+        before = numba.get_num_threads()
+        numba.set_num_threads(self.n_threads)
+        try:
+            step_rows_parallel(*arrays)
+        finally:
+            numba.set_num_threads(before)
+
+    @property
+    def depths(self) -> npt.NDArray[Any]:
+        """What each trader sees of its market now: (n,) of DEPTH."""
+        depths: npt.NDArray[Any] = self.histories["depth"]
+        return depths
+
+    @property
+    def pnl(self) -> npt.NDArray[np.float64]:
+        """Equity of each row's episode so far, tick-lots after fees, at the mark: (n,)."""
+        equity: npt.NDArray[np.float64] = self.episodes["equity"].copy()
+        return equity
+
+    def summary(self, row: int) -> dict[str, float]:
+        """How a row's episode went, for reports: money in tick-lots, positions in lots."""
+        episode = self.episodes[row]
+        n_steps = max(int(episode["n_steps"]), 1)
+        ordered = int(episode["lots_ordered"])
+        return {
+            "pnl": float(episode["equity"]),
+            "reward": float(episode["reward"]),
+            "n_steps": int(episode["n_steps"]),
+            "max_drawdown": float(episode["drawdown_max"]),
+            "spread_captured": float(episode["spread_captured"]),
+            "mean_abs_position": float(episode["positions"]) / n_steps,
+            "max_abs_position": int(episode["position_max"]),
+            "position": int(episode["step"]["position"]),
+            "n_fills": int(episode["n_fills"]),
+            "lots_filled": int(episode["lots_filled"]),
+            "fill_rate": int(episode["lots_filled"]) / ordered if ordered else 0.0,
+            "seed": episode_seed(int(self.seeds[row]), int(self.n_episodes[row]) - 1),
+        }
+
+
+def _check_seeds(seeds: Sequence[int], n: int) -> npt.NDArray[np.int64]:
+    if len(seeds) != n:
+        raise ValueError(f"{n} rows need as many seeds, not {len(seeds)}")
+    if any(not 0 <= int(seed) < 2**62 for seed in seeds):
+        raise ValueError("seeds are whole numbers within 0 .. 2**62 - 1")
+    return np.array([int(seed) for seed in seeds], np.int64)
+
+
+def _task_record(config: TaskConfig) -> npt.NDArray[Any]:
+    task = np.zeros(1, TASK)
+    task["action_kind"] = int(action_kind(config.action))
+    for name in (
+        "step_ns",
+        "episode_steps",
+        "latency_steps",
+        "position_max",
+        "skew",
+        "reward_scale",
+        "equity_clip",
+    ):
+        task[name] = getattr(config, name)
+    return task
+
+
+def _blank_market(config: TaskConfig) -> npt.NDArray[np.uint8]:
+    """The bytes of a market that waits for its seed and its warm-up."""
+    overrides = dict(config.overrides)
+    opening = {name: int(overrides.pop(name)) for name in OPENING if name in overrides}
+    markets = new_markets(
+        1,
+        [0],
+        maker_fee_ppm=config.maker_fee_ppm,
+        taker_fee_ppm=config.taker_fee_ppm,
+        **opening,
+    )
+    set_parameters(markets, {**PRESETS[config.market], **overrides})
+    start_participants(markets)
+    return markets.view(np.uint8).copy()
+
+
+def _draw(config: TaskConfig, seed: int) -> npt.NDArray[np.float64]:
+    """This episode's value of each parameter in `ranges`: a function of the seed alone."""
+    bounds = np.array(list(config.ranges.values()), np.float64)
+    random = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    return random.uniform(bounds[:, 0], bounds[:, 1])

@@ -1,0 +1,139 @@
+"""What is watched while a policy learns: a progress bar, TensorBoard figures, validation."""
+
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from stable_baselines3.common.callbacks import BaseCallback
+
+from rl.scores import Scores
+
+RECENT_EPISODES = 200  # over which the progress bar averages
+
+
+class Watch(BaseCallback):
+    """Progress bar and log: P&L, Sharpe across episodes, inventory and speed, as learned so far."""
+
+    def __init__(self, timesteps: int, *, shown: bool) -> None:
+        super().__init__()
+        self._timesteps = timesteps
+        self._pnl: deque[float] = deque(maxlen=RECENT_EPISODES)
+        self._inventory: deque[float] = deque(maxlen=RECENT_EPISODES)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            disable=not shown,
+        )
+        self._task = self._progress.add_task("training", total=timesteps, figures="")
+
+    def _on_training_start(self) -> None:
+        self._start_steps, self._start_s = self.num_timesteps, time.perf_counter()
+
+    def _on_step(self) -> bool:
+        dones = self.locals["dones"]
+        if dones.any():
+            for row in np.flatnonzero(dones):
+                episode = self.locals["infos"][row]["episode"]
+                self._pnl.append(episode["pnl"])
+                self._inventory.append(episode["mean_abs_position"])
+        return True
+
+    def _on_rollout_end(self) -> None:
+        done = self.num_timesteps - self._start_steps
+        rate = done / max(time.perf_counter() - self._start_s, 1e-9)
+        self.logger.record("market/steps_per_s", rate)
+        figures = f"{rate:,.0f} steps/s"
+        if len(self._pnl) > 1:
+            pnl, deviation = float(np.mean(self._pnl)), float(np.std(self._pnl, ddof=1))
+            sharpe = pnl / deviation if deviation > 0 else 0.0
+            inventory = float(np.mean(self._inventory))
+            self.logger.record("market/pnl", pnl)
+            self.logger.record("market/sharpe", sharpe)
+            self.logger.record("market/inventory", inventory)
+            figures = f"P&L {pnl:+.1f}  Sharpe {sharpe:+.2f}  inventory {inventory:.1f}  {figures}"
+        self._progress.update(self._task, completed=done, figures=figures)
+
+    def __enter__(self) -> "Watch":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+class Validation(BaseCallback):
+    """Judge the greedy policy on held-out seeds now and then, and keep the weights of the best."""
+
+    def __init__(self, judge: Callable[[Any], Scores], every_steps: int) -> None:
+        super().__init__()
+        self._judge = judge
+        self._every_steps = every_steps
+        self._next = every_steps
+        self._best: dict[str, Any] | None = None
+        self.best_scores: Scores | None = None
+        self.history: list[dict[str, float]] = []
+
+    def _on_training_start(self) -> None:
+        self._next = self.num_timesteps + self._every_steps
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps >= self._next:
+            self.judge()
+            self._next += self._every_steps
+
+    def _on_training_end(self) -> None:
+        self.judge()
+
+    def judge(self) -> None:
+        """Validate now."""
+        scores = self._judge(self.model)
+        summary = scores.summary()
+        self.history.append({"timesteps": self.num_timesteps, **summary})
+        for name, value in summary.items():
+            self.logger.record(f"validation/{name}", value)
+        if self.best_scores is None or scores.objective > self.best_scores.objective:
+            self.best_scores = scores
+            state = self.model.policy.state_dict()
+            self._best = {name: value.clone() for name, value in state.items()}
+
+    def restore_best(self) -> None:
+        """Put the best weights seen so far back into the model."""
+        if self._best is not None:
+            self.model.policy.load_state_dict(self._best)
+
+
+class StopOnInterrupt(BaseCallback):
+    """Turns Ctrl-C into an orderly end of training; a second one is the usual KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requested = False
+        self._before: Any = None
+
+    def __enter__(self) -> "StopOnInterrupt":
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._request)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _request(self, *_: object) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+    def _on_step(self) -> bool:
+        return not self.requested

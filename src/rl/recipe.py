@@ -1,0 +1,138 @@
+"""How a policy is trained, as data: every number of a run, presets by name, files of them.
+
+The task (what is rewarded, observed and allowed) is `rl.config.TaskConfig`; this is the rest.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from rl.config import TaskConfig
+
+ALGORITHMS = ("ppo", "a2c", "dqn", "sac")
+
+
+class RecipeError(ValueError):
+    """A training setting that does not exist or cannot be."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run. Steps are decisions in one market; `n_envs` markets take one at a time."""
+
+    algorithm: str = "ppo"
+    timesteps: int = 8_000_000
+    n_envs: int = 512
+    seed: int = 0
+    # the learner
+    learning_rate: float = 1e-3  # at the start
+    learning_rate_end: float = 2e-5  # reached linearly
+    gamma: float = 0.98  # a horizon of 50 steps: what a fill was worth shows within seconds
+    gae_lambda: float = 0.9
+    clip_range: float = 0.2
+    entropy: float = 1e-4
+    n_steps: int = 64  # in each market between two updates
+    batch_size: int = 8_192
+    n_epochs: int = 3
+    hidden: tuple[int, ...] = (64, 64)
+    activation: str = "relu"
+    # the start by imitation (PPO and A2C)
+    imitate: bool = True
+    teacher_half_spread: float = 1.0  # ticks
+    teacher_skew: float = 0.4  # ticks a lot
+    teacher_quantity: int = 2  # lots
+    lesson_steps: int = 700  # of the teacher, in each of 256 markets
+    # validation during training
+    validation_seeds: int = 300
+    validations: int = 10  # spread over the run; 0 keeps the last policy instead of the best
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            raise RecipeError(f"algorithm {self.algorithm!r} is none of {', '.join(ALGORITHMS)}")
+        if self.activation not in ("relu", "tanh"):
+            raise RecipeError(f"activation {self.activation!r} is neither relu nor tanh")
+        for name in ("timesteps", "n_envs", "n_steps", "batch_size", "n_epochs", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise RecipeError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"{name} lies within 0 .. 1, not {getattr(self, name)}")
+        if not self.hidden or min(self.hidden) < 1 or max(self.hidden) > 1_024:
+            raise RecipeError(f"hidden layers have 1 .. 1024 units, not {self.hidden}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every setting, as JSON has it."""
+        return {**asdict(self), "hidden": list(self.hidden)}
+
+
+# What SB3's papers and tutorials start from; batch 64 is theirs too, and many times slower.
+CLASSIC = Recipe(
+    n_envs=64,
+    learning_rate=3e-4,
+    learning_rate_end=3e-4,
+    gamma=0.99,
+    gae_lambda=0.95,
+    entropy=0.01,
+    n_steps=256,
+    batch_size=4_096,
+    n_epochs=10,
+    activation="tanh",
+    imitate=False,
+)
+PRESETS: dict[str, Recipe] = {"tuned": Recipe(), "classic": CLASSIC}
+
+# The task each preset is for. The classic one is the environment's default: the guide's reward, 13
+# features. The tuned one is paid its change of equity less what the position risks at this moment,
+# and sees its own orders; docs/TRAINING.md has what else was tried.
+TASKS: dict[str, TaskConfig] = {
+    "tuned": TaskConfig(
+        features="extended",
+        reward={"equity_change_clipped": 1.0, "volatility_scaled_position_squared": 0.06},
+        reward_scale=0.1,
+    ),
+    "classic": TaskConfig(),
+}
+
+
+def read_config(path: Path, preset: str) -> tuple[TaskConfig, Recipe]:
+    """Task and recipe from a JSON file {"task": {}, "training": {}}; the preset fills the rest.
+
+    Raises RecipeError or ConfigError, naming the setting that is wrong.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RecipeError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict) or not set(content) <= {"task", "training"}:
+        raise RecipeError(f'{path} is not of the form {{"task": {{}}, "training": {{}}}}')
+    task = TASKS[preset].change(**content.get("task", {}))
+    return task, with_settings(PRESETS[preset], content.get("training", {}))
+
+
+def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+    """The recipe with some settings changed; texts are read as the setting's type."""
+    kinds = {item.name: type(getattr(recipe, item.name)) for item in fields(recipe)}
+    values = {}
+    for name, value in settings.items():
+        if name not in kinds:
+            raise RecipeError(f"no training setting {name!r}: choose of {', '.join(kinds)}")
+        values[name] = _read(name, value, kinds[name])
+    return replace(recipe, **values)
+
+
+def _read(name: str, value: Any, kind: type) -> Any:
+    try:
+        if kind is tuple:
+            parts = value.split(",") if isinstance(value, str) else value
+            return tuple(int(part) for part in parts)
+        if kind is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        number = kind(value)
+    except (TypeError, ValueError, KeyError):
+        raise RecipeError(f"{name} is {kind.__name__}, not {value!r}") from None
+    if kind is int and not isinstance(value, str) and number != value:
+        raise RecipeError(f"{name} is a whole number, not {value!r}")
+    return number

@@ -1,0 +1,309 @@
+"""One step of many market-making tasks, compiled: action -> quote -> market -> observation, reward.
+
+The order is that of a lockstep session (docs/PROTOCOL.md): the trader decides on what it saw, its
+quote is applied, the participants trade for one step, and it sees the market again. So a task comes
+out as `strategies.backtest` and the live exchange would have it.
+"""
+
+import numba
+import numpy as np
+
+from exchange.engine.book import find_order
+from exchange.engine.codes import N_PARTICIPANTS
+from exchange.engine.depth import write_depth
+from exchange.engine.kernel import batch_kernel, kernel
+from exchange.engine.matching import quote
+from exchange.engine.records import DEPTH, FEE_UNITS
+from exchange.simulation.step import advance_market, open_markets
+from rl.config import LATENCY_STEPS_MAX
+from rl.rewards import STEP, weigh
+from strategies.actions import write_quote
+from strategies.history import OWN_QUOTE
+from strategies.observe import N_FEATURES, choose, observe
+from strategies.quoting import QUOTE_OPTIONS
+
+AGENT = N_PARTICIPANTS  # the first account that is not the crowd's
+CHUNK = 16  # markets that a thread takes at a time
+
+# What is the same for all markets of a batch.
+TASK = np.dtype(
+    (
+        np.record,
+        [
+            ("action_kind", np.int64),
+            ("step_ns", np.int64),
+            ("episode_steps", np.int64),
+            ("latency_steps", np.int64),
+            ("position_max", np.int64),
+            ("skew", np.float64),
+            ("reward_scale", np.float64),
+            ("equity_clip", np.float64),
+        ],
+    )
+)
+
+# One trader's episode: what the next step needs, and its account so far.
+EPISODE = np.dtype(
+    (
+        np.record,
+        [
+            ("n_steps", np.int64),
+            ("n_steps_max", np.int64),
+            ("end_ns", np.int64),
+            ("cash", np.int64),  # at the last observation
+            ("fees", np.int64),
+            ("wanted", OWN_QUOTE, (LATENCY_STEPS_MAX + 1,)),  # decided, not yet in the market
+            ("step", STEP),
+            ("reward", np.float64),  # sum
+            ("equity", np.float64),  # tick-lots, after fees, at the mark
+            ("equity_max", np.float64),
+            ("drawdown_max", np.float64),
+            ("changes_squared", np.float64),  # of equity, a step
+            ("spread_captured", np.float64),
+            ("positions", np.int64),  # sum of |position|
+            ("position_max", np.int64),  # largest |position|
+            ("n_orders", np.int64),  # accepted
+            ("lots_ordered", np.int64),
+            ("n_refused", np.int64),  # quotes or their sides
+            ("lots_filled", np.int64),
+            ("n_fills", np.int64),
+        ],
+    )
+)
+
+
+@kernel
+def step_row(
+    markets, market, task, weights, columns, predictor, action, history, episode, scratch, out
+):
+    """One step of one market; returns the reward. markets: the venue it belongs to, (1,)."""
+    slot = episode.n_steps % (task.latency_steps + 1)
+    write_quote(
+        task.action_kind, action, history, task.position_max, task.skew, episode.wanted[slot]
+    )
+    if episode.n_steps >= task.latency_steps:
+        ready = (episode.n_steps - task.latency_steps) % (task.latency_steps + 1)
+        place(markets, market, history.own, episode, episode.wanted[ready])
+    episode.n_steps += 1
+    advance_market(market, market.now_ns + task.step_ns)
+    episode.step.mark_before = 0.5 * history.mid_twice
+    episode.step.position_before = history.position
+    look(market, predictor, columns, history, episode, scratch, out)
+    return settle_step(market, task, weights, history, episode)
+
+
+@kernel
+def place(markets, market, own, episode, wanted):
+    """Bring the resting quote to the wanted one; nothing is sent when nothing would change."""
+    if keeps(own.bid_price, own.bid_quantity, wanted.bid_price, wanted.bid_quantity) and keeps(
+        own.ask_price, own.ask_quantity, wanted.ask_price, wanted.ask_quantity
+    ):
+        return
+    account = market.accounts[AGENT]
+    bid_before, ask_before = account.bid_quote_id, account.ask_quote_id
+    market.n_events = 0
+    quote(
+        markets,
+        market,
+        AGENT,
+        wanted.bid_price,
+        wanted.bid_quantity,
+        wanted.ask_price,
+        wanted.ask_quantity,
+        QUOTE_OPTIONS,
+        0,
+    )
+    count_order(episode, account.bid_quote_id, bid_before, wanted.bid_quantity)
+    count_order(episode, account.ask_quote_id, ask_before, wanted.ask_quantity)
+
+
+@kernel
+def keeps(price, quantity, wanted_price, wanted_quantity):
+    """Whether a side may stay as it is; as `strategies.quoting` has it, with 0 for no order."""
+    if price == 0 or wanted_price == 0:
+        return price == wanted_price
+    return price == wanted_price and quantity <= wanted_quantity
+
+
+@kernel
+def count_order(episode, order_id, id_before, quantity):
+    """Count what became of one side of a quote."""
+    if order_id != 0 and order_id != id_before:
+        episode.n_orders += 1
+        episode.lots_ordered += quantity
+    elif order_id == 0 and quantity > 0:
+        episode.n_refused += 1
+
+
+@kernel
+def new_scratch():
+    """What one look at a market needs for a moment: a DEPTH, an OWN_QUOTE and all features."""
+    return np.zeros(1, DEPTH), np.zeros(1, OWN_QUOTE), np.zeros(N_FEATURES, np.float32)
+
+
+@kernel
+def look(market, predictor, columns, history, episode, scratch, out):
+    """See the market: depth, own quote, features."""
+    depth, own, values = scratch[0][0], scratch[1][0], scratch[2]
+    write_depth(market, depth)
+    account = market.accounts[AGENT]
+    write_own_side(market, account.bid_quote_id, own, True)
+    write_own_side(market, account.ask_quote_id, own, False)
+    time_left_s = max(episode.end_ns - market.now_ns, 0) / 1e9
+    observe(depth, account, own, time_left_s, history, predictor, values)
+    choose(values, columns, out)
+
+
+@kernel
+def write_own_side(market, order_id, own, is_bid):
+    """What rests of one side of the agent's quote."""
+    slot = find_order(market, order_id) if order_id != 0 else 0
+    price = market.orders[slot].price if slot != 0 else 0
+    quantity = market.orders[slot].quantity if slot != 0 else 0
+    if is_bid:
+        own.bid_price, own.bid_quantity = price, quantity
+    else:
+        own.ask_price, own.ask_quantity = price, quantity
+
+
+@kernel
+def settle_step(market, task, weights, history, episode):
+    """What the step was worth; the episode's account is carried on."""
+    account = market.accounts[AGENT]
+    step = episode.step
+    step.position = account.position
+    step.cash_change = account.cash - episode.cash
+    step.fees_change = account.fees - episode.fees
+    step.mark = 0.5 * history.mid_twice
+    step.entry = history.entry
+    step.value = market.flow.value
+    step.volatility = max(history.variance, 0.0) ** 0.5
+    step.equity_clip = task.equity_clip
+    step.is_last = 1 if episode.n_steps >= episode.n_steps_max else 0
+    reward = task.reward_scale * weigh(step, weights)
+    episode.cash = account.cash
+    episode.fees = account.fees
+    episode.reward += reward
+    keep_account(account, step, episode)
+    return reward
+
+
+@kernel
+def keep_account(account, step, episode):
+    """Sums that tell how the episode went."""
+    equity = account.cash + account.position * step.mark - account.fees / FEE_UNITS
+    episode.changes_squared += (equity - episode.equity) ** 2
+    episode.equity = equity
+    episode.equity_max = max(episode.equity_max, equity)
+    episode.drawdown_max = max(episode.drawdown_max, episode.equity_max - equity)
+    episode.spread_captured += step.cash_change + step.mark_before * (
+        step.position - step.position_before
+    )
+    episode.positions += abs(step.position)
+    episode.position_max = max(episode.position_max, abs(step.position))
+    episode.lots_filled = account.bought + account.sold
+    episode.n_fills = account.n_fills
+
+
+@kernel
+def step_rows(
+    markets,
+    task,
+    weights,
+    columns,
+    predictor,
+    actions,
+    active,
+    histories,
+    episodes,
+    observations,
+    rewards,
+    ended,
+):
+    """`step_row` for each active row: (n,) of MARKET, HISTORY, EPISODE; actions (n, 3 or 4).
+
+    Writes observations (n, n_columns), rewards (n,) and ended (n,); rows not active stay as they are.
+    """
+    scratch = new_scratch()
+    for i in range(len(markets)):
+        if active[i]:
+            rewards[i] = step_row(
+                markets[i : i + 1],
+                markets[i],
+                task[0],
+                weights,
+                columns,
+                predictor,
+                actions[i],
+                histories[i],
+                episodes[i],
+                scratch,
+                observations[i],
+            )
+            ended[i] = episodes[i].n_steps >= episodes[i].n_steps_max
+
+
+@batch_kernel
+def step_rows_parallel(
+    markets,
+    task,
+    weights,
+    columns,
+    predictor,
+    actions,
+    active,
+    histories,
+    episodes,
+    observations,
+    rewards,
+    ended,
+):
+    """`step_rows` on all of numba's threads."""
+    for chunk in numba.prange((len(markets) + CHUNK - 1) // CHUNK):
+        some = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
+        step_rows(
+            markets[some],
+            task,
+            weights,
+            columns,
+            predictor,
+            actions[some],
+            active[some],
+            histories[some],
+            episodes[some],
+            observations[some],
+            rewards[some],
+            ended[some],
+        )
+
+
+@kernel
+def begin_rows(
+    markets,
+    rows,
+    task,
+    columns,
+    predictor,
+    warm_up_steps,
+    n_levels,
+    lots,
+    histories,
+    episodes,
+    observations,
+):
+    """Begin an episode in these rows: their markets, blank but for seed and parameters, warm up.
+
+    The same as `exchange.simulation.presets.warm_up`. histories and episodes are blank.
+    """
+    scratch = new_scratch()
+    for k in range(len(rows)):
+        i = rows[k]
+        market, episode = markets[i], episodes[i]
+        open_markets(markets[i : i + 1], n_levels, lots)
+        advance_market(market, market.now_ns + warm_up_steps * market.flow.step_ns)
+        market.n_events = 0
+        episode.n_steps_max = task[0].episode_steps
+        episode.end_ns = market.now_ns + task[0].episode_steps * task[0].step_ns
+        look(market, predictor, columns, histories[i], episode, scratch, observations[i])
+
+
