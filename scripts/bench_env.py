@@ -54,13 +54,16 @@ def measure(seconds: float, config: TaskConfig) -> dict[str, Any]:
     results["market_only_256_steps_per_s"] = best(market_stepper(256), 256, seconds)
     results["arithmetic_256_steps_per_s"] = best(arithmetic_stepper(256), 256, seconds)
     results["background_orders_per_step"] = orders_per_step(256)
-    results["machine"] = f"{platform.processor() or platform.machine()}, {platform.python_version()}"
+    results["machine"] = (
+        f"{platform.processor() or platform.machine()}, {platform.python_version()}"
+    )
     return results
 
 
 def best(step: Callable[[int], Any], n: int, seconds: float) -> float:
     """Steps a second of processor time, the best of some rounds. Where nothing else runs that is
-    the wall clock; where other processes share the core, it leaves out their time."""
+    the wall clock; where other processes share the core, it leaves out their time.
+    """
     step(0)
     rates = []
     for _ in range(ROUNDS):

@@ -310,7 +310,7 @@ async def fanout(keys: KeysFile, seconds: float, n_stalled: int) -> tuple[float,
 
 
 async def market_offset_ns(keys: KeysFile) -> int:
-    """The monotonic clock of this machine less the market's time, from the quickest of some answers."""
+    """The machine's monotonic clock less the market's time, by the quickest of some answers."""
     best: tuple[int, int] | None = None
     async with ClientSession() as http:
         for _ in range(50):

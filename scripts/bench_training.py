@@ -98,14 +98,18 @@ def measure(n_envs: int, n_updates: int, n_runs: int) -> dict[str, Any]:
     for model in models.values():
         model.learn(WARM_UP_UPDATES * steps)
     rates: dict[str, list[float]] = {name: [] for name in models}
+    cpu_rates: dict[str, list[float]] = {name: [] for name in models}  # honest on a busy machine
     for _ in track(range(n_runs), "training", console=Console(stderr=True)):
         for name, model in models.items():
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             model.learn(n_updates * steps, reset_num_timesteps=False)
             rates[name].append(n_updates * steps / (time.perf_counter() - start))
+            cpu_rates[name].append(n_updates * steps / (time.process_time() - cpu_start))
     result: dict[str, Any] = {name: round(median(values)) for name, values in rates.items()}
-    ratios = [a / b for a, b in zip(*list(rates.values())[:2], strict=True)]
-    result["vs_free_env"] = round(median(ratios), 3)
+    result |= {f"cpu_{name}": round(median(values)) for name, values in cpu_rates.items()}
+    for name, found in (("vs_free_env", rates), ("cpu_vs_free_env", cpu_rates)):
+        pairs = zip(found["steps_per_s"], found["free_env_steps_per_s"], strict=True)
+        result[name] = round(median([real / free for real, free in pairs]), 3)
     result |= {"n_envs": n_envs, "updates": n_updates, "runs": n_runs}
     return result | latencies(plain, card_of(task, recipe))
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from market_kit import state
 
 from exchange.simulation.presets import new_simulated_markets
+from market_kit import state
 from rl.baselines import quoter, run_episodes
 from rl.batch import MarketBatch
 from rl.config import TaskConfig

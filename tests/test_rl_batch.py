@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from market_kit import state
 
 from exchange.simulation.presets import new_simulated_markets
+from market_kit import state
 from rl.baselines import quoter, run_episodes
 from rl.batch import MarketBatch
 from rl.config import DERIVED_SEEDS_MIN, TaskConfig, episode_seed
@@ -188,9 +188,11 @@ def test_every_term_alone_is_what_its_name_says():
         step = batch.episodes["step"]
     position = step["position"].astype(np.float64)
     change = step["position"] - step["position_before"]
-    equity = step["cash_change"] + position * step["mark"] - step["position_before"] * step[
-        "mark_before"
-    ]
+    equity = (
+        step["cash_change"]
+        + position * step["mark"]
+        - step["position_before"] * step["mark_before"]
+    )
     ratio = np.clip(step["volatility"] / 0.44, 0.3, 4.0)
     expected = {
         "spread_captured": step["cash_change"] + step["mark_before"] * change,
@@ -352,4 +354,3 @@ def test_doing_nothing_is_not_the_best_policy_of_the_default_market():
     for name in ("equity", "reward"):
         values = skew[name]
         assert values.mean() > 5 * values.std() / len(seeds) ** 0.5
-

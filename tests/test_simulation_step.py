@@ -10,7 +10,14 @@ import numba
 import numpy as np
 import pytest
 
-from exchange.engine.codes import CommandKind, EventKind, Phase, RejectReason, TimeInForce
+from exchange.engine.codes import (
+    CommandKind,
+    EventKind,
+    Phase,
+    RejectReason,
+    ShockKind,
+    TimeInForce,
+)
 from exchange.engine.door import Door
 from exchange.engine.invariants import check_invariants
 from exchange.engine.records import COMMAND, DEPTH, LIVE_MARKET, Markets, new_markets
@@ -154,6 +161,19 @@ def test_the_advance_command_moves_the_participants_too():
     assert advance(called, 0, 12 * SECOND) == apply(commanded, command) == 0
     assert called.tobytes() == commanded.tobytes()
     assert called["n_events"][0] > 0
+
+
+def test_a_shock_is_scheduled_by_a_command_like_any_other():
+    markets = new_simulated_markets(1)
+    command = np.zeros(1, COMMAND)[0]
+    command["kind"], command["side"] = CommandKind.SCHEDULE, ShockKind.HALT
+    command["order_id"] = 1_000
+    command["time_ns"], command["expire_ns"] = 11 * SECOND, 12 * SECOND
+    assert apply(markets, command) == 0
+    advance(markets, 0, 11 * SECOND)
+    assert markets["phase"][0] == Phase.HALTED
+    advance(markets, 0, 12 * SECOND)
+    assert markets["phase"][0] == Phase.OPEN
 
 
 def test_a_clock_cannot_run_backwards_nor_an_unknown_market_forwards():

@@ -177,7 +177,7 @@ def test_a_side_that_is_empty_keeps_the_last_known_mid():
     features.observe(new_view(new_depth(*BOOK)))
     values = seen(features, new_view(new_depth([(90, 1)], [], time_ns=STEP_NS)))
     assert values["mid_change"] == 0
-    assert values["spread"] == pytest.approx((FEATURE_MAX + 2))  # unknown: as wide as it is shown
+    assert values["spread"] == pytest.approx(FEATURE_MAX + 2)  # unknown: as wide as it is shown
 
 
 def test_the_score_is_a_small_network_over_what_everybody_sees():
@@ -191,9 +191,7 @@ def test_the_score_is_a_small_network_over_what_everybody_sees():
     assert shown[1] / SCALED["score"][0] == pytest.approx(expected, abs=1e-6)
 
 
-levels = st.lists(
-    st.tuples(st.integers(1, 2**31 - 1), st.integers(1, 2**31 - 1)), max_size=N_DEPTH
-)
+levels = st.lists(st.tuples(st.integers(1, 2**31 - 1), st.integers(1, 2**31 - 1)), max_size=N_DEPTH)
 big = st.integers(-(2**62), 2**62)
 looks = st.lists(
     st.tuples(levels, levels, st.integers(0, 2**62), big, big, st.integers(-(10**6), 10**6), big),

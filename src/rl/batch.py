@@ -242,7 +242,9 @@ def _task_record(config: TaskConfig) -> npt.NDArray[Any]:
 def _blank_market(config: TaskConfig) -> npt.NDArray[np.uint8]:
     """The bytes of a market that waits for its seed and its warm-up."""
     overrides = dict(config.overrides)
-    opening = {name: int(overrides.pop(name)) for name in OPENING if name in overrides}
+    opening: dict[str, Any] = {
+        name: int(overrides.pop(name)) for name in OPENING if name in overrides
+    }
     markets = new_markets(
         1,
         [0],

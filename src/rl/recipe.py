@@ -40,7 +40,7 @@ class Recipe:
     # the start by imitation (PPO and A2C)
     imitate: bool = True
     teacher_half_spread: float = 1.0  # ticks
-    teacher_skew: float = 0.4  # ticks a lot
+    teacher_skew: float = 0.3  # ticks a lot
     teacher_quantity: int = 2  # lots
     lesson_steps: int = 700  # of the teacher, in each of 256 markets
     # validation during training
@@ -88,7 +88,7 @@ PRESETS: dict[str, Recipe] = {"tuned": Recipe(), "classic": CLASSIC}
 TASKS: dict[str, TaskConfig] = {
     "tuned": TaskConfig(
         features="extended",
-        reward={"equity_change_clipped": 1.0, "volatility_scaled_position_squared": 0.06},
+        reward={"equity_change_clipped": 1.0, "volatility_scaled_position_squared": 0.02},
         reward_scale=0.1,
     ),
     "classic": TaskConfig(),

@@ -59,7 +59,9 @@ def draw(batch: Any, row: int) -> Image:
         if price == own["ask_price"]:
             _bar(image, top, middle, 1, int(own["ask_quantity"]), OWN)
     position = _position(batch, row)
-    _bar(image, image.shape[0] - 2 * MARGIN, middle, int(np.sign(position)), abs(position), POSITION)
+    _bar(
+        image, image.shape[0] - 2 * MARGIN, middle, int(np.sign(position)), abs(position), POSITION
+    )
     image[:, middle] = GRID
     return image
 

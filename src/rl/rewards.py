@@ -89,7 +89,7 @@ def spread_captured(step):
 @kernel
 def position_squared(step):
     """Minus the position squared: a running penalty."""
-    return -float(step.position) ** 2
+    return -(float(step.position) ** 2)
 
 
 @kernel
@@ -125,7 +125,7 @@ def position_size(step):
 @kernel
 def terminal_position_squared(step):
     """Minus the position squared that is left at the end of an episode."""
-    return -float(step.position) ** 2 if step.is_last != 0 else 0.0
+    return -(float(step.position) ** 2) if step.is_last != 0 else 0.0
 
 
 @kernel

@@ -53,7 +53,7 @@ class Scores:
             "n_seeds": len(self.seeds),
             "pnl": interval(self.pnl),
             "reward": interval(self.reward),
-            "sharpe": interval(self.pnl, sharpe),
+            "sharpe": sharpe_interval(self.pnl),
             "pnl_sd": float(self.pnl.std(ddof=1)),
             "inventory": float(self.mean_abs_position.mean()),
         }
@@ -61,22 +61,17 @@ class Scores:
 
 def sharpe(pnl: Floats) -> float:
     """Mean over standard deviation across episodes, 0 when nothing varies."""
-    deviation = float(pnl.std(ddof=1))
-    return float(pnl.mean()) / deviation if deviation > 0 else 0.0
+    return float(_sharpes(pnl[None, :])[0])
 
 
-def interval(
-    values: Floats, statistic: Callable[[Floats], float] | None = None
-) -> dict[str, float]:
-    """A statistic (the mean unless given) of one value a seed, with its interval."""
-    return _interval(
-        len(values),
-        lambda rows: (
-            values[rows].mean(axis=-1)
-            if statistic is None
-            else np.array([statistic(row) for row in np.atleast_2d(values[rows])])
-        ),
-    )
+def interval(values: Floats) -> dict[str, float]:
+    """The mean of one value a seed, with its interval."""
+    return _interval(len(values), lambda rows: values[rows].mean(axis=1))
+
+
+def sharpe_interval(pnl: Floats) -> dict[str, float]:
+    """The Sharpe ratio across episodes, with its interval."""
+    return _interval(len(pnl), lambda rows: _sharpes(pnl[rows]))
 
 
 def paired(a: Scores, b: Scores) -> dict[str, dict[str, float]]:
@@ -96,9 +91,12 @@ def paired(a: Scores, b: Scores) -> dict[str, dict[str, float]]:
 
 
 def _sharpes(pnl: Floats) -> Floats:
-    rows = np.atleast_2d(pnl)
-    deviation = rows.std(axis=1, ddof=1)
-    return np.divide(rows.mean(axis=1), deviation, out=np.zeros(len(rows)), where=deviation > 0)
+    """Of each row, (k, n) -> (k,)."""
+    deviation = pnl.std(axis=1, ddof=1)
+    ratios: Floats = np.divide(
+        pnl.mean(axis=1), deviation, out=np.zeros(len(pnl)), where=deviation > 0
+    )
+    return ratios
 
 
 def _interval(n: int, statistic: Callable[[Any], Any]) -> dict[str, float]:
@@ -110,5 +108,5 @@ def _interval(n: int, statistic: Callable[[Any], Any]) -> dict[str, float]:
     ]
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(np.concatenate(found), [tail, 100 - tail])
-    mean = np.atleast_1d(statistic(np.arange(n)[None, :]))[0]
+    mean = statistic(np.arange(n)[None, :])[0]
     return {"mean": float(mean), "low": float(low), "high": float(high)}

@@ -22,4 +22,4 @@ def action_space(config: TaskConfig) -> spaces.MultiDiscrete | spaces.Box:
         return spaces.Box(-1.0, 1.0, (3,), np.float32)
     if kind not in DISCRETE:
         raise ValueError(f"an environment takes no {config.action!r} actions: use a MarketBatch")
-    return spaces.MultiDiscrete(DISCRETE[kind])
+    return spaces.MultiDiscrete(list(DISCRETE[kind]))

@@ -16,6 +16,7 @@ from exchange.engine.matching import quote
 from exchange.engine.records import DEPTH, FEE_UNITS
 from exchange.simulation.step import advance_market, open_markets
 from rl.config import LATENCY_STEPS_MAX
+from rl.prefetch import prefetch_header, prefetch_row
 from rl.rewards import STEP, weigh
 from strategies.actions import write_quote
 from strategies.history import OWN_QUOTE
@@ -77,13 +78,12 @@ def step_row(
     markets, market, task, weights, columns, predictor, action, history, episode, scratch, out
 ):
     """One step of one market; returns the reward. markets: the venue it belongs to, (1,)."""
-    slot = episode.n_steps % (task.latency_steps + 1)
-    write_quote(
-        task.action_kind, action, history, task.position_max, task.skew, episode.wanted[slot]
-    )
+    wanted = episode.wanted[place_in_ring(episode.n_steps, task.latency_steps)]
+    write_quote(task.action_kind, action, history, task.position_max, task.skew, wanted)
     if episode.n_steps >= task.latency_steps:
-        ready = (episode.n_steps - task.latency_steps) % (task.latency_steps + 1)
-        place(markets, market, history.own, episode, episode.wanted[ready])
+        decided = episode.n_steps - task.latency_steps
+        ready = episode.wanted[place_in_ring(decided, task.latency_steps)]
+        place(markets, market, history.own, episode, ready)
     episode.n_steps += 1
     advance_market(market, market.now_ns + task.step_ns)
     episode.step.mark_before = 0.5 * history.mid_twice
@@ -93,12 +93,24 @@ def step_row(
 
 
 @kernel
+def place_in_ring(n_steps, latency_steps):
+    """Where the quote decided at a step waits; without latency no division is spent on it."""
+    return n_steps % (latency_steps + 1) if latency_steps > 0 else 0
+
+
+@kernel
 def place(markets, market, own, episode, wanted):
     """Bring the resting quote to the wanted one; nothing is sent when nothing would change."""
     if keeps(own.bid_price, own.bid_quantity, wanted.bid_price, wanted.bid_quantity) and keeps(
         own.ask_price, own.ask_quantity, wanted.ask_price, wanted.ask_quantity
     ):
         return
+    send(markets, market, episode, wanted)
+
+
+@kernel(inline=False)
+def send(markets, market, episode, wanted):
+    """Enter a quote. Not inlined: that would make the market's own step slower, which is longer."""
     account = market.accounts[AGENT]
     bid_before, ask_before = account.bid_quote_id, account.ask_quote_id
     market.n_events = 0
@@ -226,6 +238,8 @@ def step_rows(
     """
     scratch = new_scratch()
     for i in range(len(markets)):
+        prefetch_header(markets, i + 2)
+        prefetch_row(markets, histories, episodes, i + 1)
         if active[i]:
             rewards[i] = step_row(
                 markets[i : i + 1],
@@ -305,5 +319,3 @@ def begin_rows(
         episode.n_steps_max = task[0].episode_steps
         episode.end_ns = market.now_ns + task[0].episode_steps * task[0].step_ns
         look(market, predictor, columns, histories[i], episode, scratch, observations[i])
-
-

@@ -109,7 +109,7 @@ class MarketMakingVectorEnv(VectorEnv):  # type: ignore[type-arg]
         """Gymnasium's form: an array a key, and beside it which rows it holds for."""
         infos: Arrays = {}
         for row in np.flatnonzero(self._beginning):
-            infos = self._add_info(infos, {"episode": episode_info(self.batch, row)}, int(row))
+            infos = self._add_info(infos, {"episode": episode_info(self.batch, int(row))}, int(row))
         return infos
 
     def render(self) -> Any:
@@ -151,4 +151,3 @@ def render_row(batch: MarketBatch, row: int, mode: str | None) -> Any:
     if mode is None:
         raise RenderError("choose a render_mode when making the environment: rgb_array or ansi")
     return (draw if mode == "rgb_array" else write)(batch, row)
-

@@ -5,7 +5,6 @@ from math import sqrt
 import numpy as np
 
 from exchange.engine.kernel import kernel
-from exchange.engine.records import N_DEPTH
 from strategies.history import GRID_NS, N_GRID, remember, turn_page
 
 FEATURE_MAX = 5.0  # every feature lies within -+ this, whatever the market does
@@ -93,6 +92,7 @@ SHIFTS = np.array([shift for _, _, shift in FEATURES])
     OWN_ASK_AHEAD,
     SCORE,
 ) = range(N_FEATURES)
+
 
 @kernel
 def observe(depth, account, own, time_left_s, history, predictor, values):

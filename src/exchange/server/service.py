@@ -137,8 +137,8 @@ class Exchange:
             if self._publish.due(now_ns):
                 self.feed.publish()
             self.feed.deliver_reports()
-        if self._accounts.due(now_ns):
-            self.feed.publish_accounts()
+            if self._accounts.due(now_ns):  # in lockstep they belong to the end of a step
+                self.feed.publish_accounts()
         if self._heartbeat.due(now_ns):
             self.feed.publish_heartbeat(self.unix_ms())
             self.equity.take()

@@ -63,6 +63,7 @@ def rebuild(markets, messages, adopts, work):
         row_before = 0
     for i in range(len(messages)):
         work.state[0].after = i
+        commands.advance_clock(market, messages[i].time_ns)
         apply_messages(markets, messages[i : i + 1], adopts, work)
         row = messages[i].expected
         if row >= 0 and adopts:
@@ -91,7 +92,6 @@ def apply_messages(markets, messages, adopts, work):
         found = open_quantity(market, work, message)
         if n_left > 0:
             state.line = message.line
-            market.now_ns = message.time_ns
         apply_message(markets, 0, message, work.orders, POST_ONLY)
         if n_left == 0:
             state.n_applied += 1

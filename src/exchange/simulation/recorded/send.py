@@ -60,7 +60,6 @@ def send_flow(markets, messages, work, corrects):
     market = markets[0]
     for i in range(len(messages)):
         message = messages[i]
-        commands.begin(markets, 0)
         commands.advance_clock(market, message.time_ns)
         books = False
         if message.kind == MessageKind.TAKE and corrects:
@@ -75,10 +74,10 @@ def send_flow(markets, messages, work, corrects):
         k = 0
         while k < work.n_pending[0]:
             pending = work.pending[k]
-            first_event = market.n_events
+            commands.begin(markets, 0)
             result = apply_message(markets, 0, pending, work.orders, GTC)
             if pending.kind == MessageKind.TAKE:
-                work.outcomes[i] = judge_take(market, first_event, result, pending, work)
+                work.outcomes[i] = judge_take(market, result, pending, work)
             elif pending.kind == MessageKind.ADD and pending.flags == MessageFlag.OLDER:
                 requeue(market, pending.order, work, True)
             elif books and pending.kind == MessageKind.FILL:
@@ -116,16 +115,15 @@ def foresee_take(market, message, fills, engine_ids):
 
 
 @kernel
-def judge_take(market, first_event, result, message, work):
+def judge_take(market, result, message, work):
     """Compare the trades of a TAKE with the venue's fills, in order: an Outcome."""
     for k in range(message.n_fills):
         fill = work.fills[message.first_fill + k]
-        place = first_event + k
-        if place >= market.n_events or market.events[place].kind != EventKind.TRADED:
+        if k >= market.n_events or market.events[k].kind != EventKind.TRADED:
             if result == -RejectReason.PRICE_OUT_OF_RANGE:
                 return Outcome.OUTSIDE_LADDER
             return Outcome.UNFILLED
-        event = market.events[place]
+        event = market.events[k]
         if event.price != fill.price:
             return Outcome.OTHER_PRICE
         if event.maker_order_id != work.orders.engine_ids[fill.order]:
