@@ -74,6 +74,8 @@ def _print_report(report: dict[str, Any]) -> None:
         print(f"level {level:2}: {n} of {rows} rows match ({n / rows:.2%})")
     if report["as_input"]:
         _print_aggressors(report)
+    else:
+        print(f"adopted_levels: {report['adopted_levels']}")
     for name, n in (report["counts"] | report["notes"]).items():
         if n:
             print(f"{name}: {n}")
