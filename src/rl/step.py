@@ -16,7 +16,6 @@ from exchange.engine.matching import quote
 from exchange.engine.records import DEPTH, FEE_UNITS
 from exchange.simulation.step import advance_market, open_markets
 from rl.config import LATENCY_STEPS_MAX
-from rl.prefetch import prefetch_header, prefetch_row
 from rl.rewards import STEP, weigh
 from strategies.actions import write_quote
 from strategies.history import OWN_QUOTE
@@ -75,20 +74,24 @@ EPISODE = np.dtype(
 
 @kernel
 def step_row(
-    markets, market, task, weights, columns, predictor, action, history, episode, scratch, out
+    markets, i, task, weights, columns, predictor, actions, history, episode, scratch, observations
 ):
-    """One step of one market; returns the reward. markets: the venue it belongs to, (1,)."""
+    """One step of row i; returns the reward. Rows of arrays are taken where they are needed only:
+    a view of one costs as much as a feature.
+    """
+    market = markets[i]
     wanted = episode.wanted[place_in_ring(episode.n_steps, task.latency_steps)]
-    write_quote(task.action_kind, action, history, task.position_max, task.skew, wanted)
+    write_quote(task.action_kind, actions, i, history, task.position_max, task.skew, wanted)
     if episode.n_steps >= task.latency_steps:
         decided = episode.n_steps - task.latency_steps
         ready = episode.wanted[place_in_ring(decided, task.latency_steps)]
-        place(markets, market, history.own, episode, ready)
+        place(markets, i, history.own, episode, ready)
     episode.n_steps += 1
     advance_market(market, market.now_ns + task.step_ns)
     episode.step.mark_before = 0.5 * history.mid_twice
     episode.step.position_before = history.position
-    look(market, predictor, columns, history, episode, scratch, out)
+    look(market, predictor, history, episode, scratch)
+    choose(scratch[2], columns, observations, i)
     return settle_step(market, task, weights, history, episode)
 
 
@@ -99,23 +102,24 @@ def place_in_ring(n_steps, latency_steps):
 
 
 @kernel
-def place(markets, market, own, episode, wanted):
+def place(markets, i, own, episode, wanted):
     """Bring the resting quote to the wanted one; nothing is sent when nothing would change."""
     if keeps(own.bid_price, own.bid_quantity, wanted.bid_price, wanted.bid_quantity) and keeps(
         own.ask_price, own.ask_quantity, wanted.ask_price, wanted.ask_quantity
     ):
         return
-    send(markets, market, episode, wanted)
+    send(markets, i, episode, wanted)
 
 
 @kernel(inline=False)
-def send(markets, market, episode, wanted):
-    """Enter a quote. Not inlined: that would make the market's own step slower, which is longer."""
+def send(markets, i, episode, wanted):
+    """Enter a quote. Not inlined, which compiles sooner and runs as fast."""
+    market = markets[i]
     account = market.accounts[AGENT]
     bid_before, ask_before = account.bid_quote_id, account.ask_quote_id
     market.n_events = 0
     quote(
-        markets,
+        markets[i : i + 1],
         market,
         AGENT,
         wanted.bid_price,
@@ -154,7 +158,7 @@ def new_scratch():
 
 
 @kernel
-def look(market, predictor, columns, history, episode, scratch, out):
+def look(market, predictor, history, episode, scratch):
     """See the market: depth, own quote, features."""
     depth, own, values = scratch[0][0], scratch[1][0], scratch[2]
     write_depth(market, depth)
@@ -163,7 +167,6 @@ def look(market, predictor, columns, history, episode, scratch, out):
     write_own_side(market, account.ask_quote_id, own, False)
     time_left_s = max(episode.end_ns - market.now_ns, 0) / 1e9
     observe(depth, account, own, time_left_s, history, predictor, values)
-    choose(values, columns, out)
 
 
 @kernel
@@ -238,21 +241,19 @@ def step_rows(
     """
     scratch = new_scratch()
     for i in range(len(markets)):
-        prefetch_header(markets, i + 2)
-        prefetch_row(markets, histories, episodes, i + 1)
         if active[i]:
             rewards[i] = step_row(
-                markets[i : i + 1],
-                markets[i],
+                markets,
+                i,
                 task[0],
                 weights,
                 columns,
                 predictor,
-                actions[i],
+                actions,
                 histories[i],
                 episodes[i],
                 scratch,
-                observations[i],
+                observations,
             )
             ended[i] = episodes[i].n_steps >= episodes[i].n_steps_max
 
@@ -318,4 +319,5 @@ def begin_rows(
         market.n_events = 0
         episode.n_steps_max = task[0].episode_steps
         episode.end_ns = market.now_ns + task[0].episode_steps * task[0].step_ns
-        look(market, predictor, columns, histories[i], episode, scratch, observations[i])
+        look(market, predictor, histories[i], episode, scratch)
+        choose(scratch[2], columns, observations, i)

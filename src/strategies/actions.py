@@ -47,20 +47,20 @@ MULTI_DISCRETE, BOX, QUOTE = (
 
 
 @kernel
-def write_quote(kind, action, history, position_max, skew, quote):
+def write_quote(kind, actions, i, history, position_max, skew, quote):
     """Write the OWN_QUOTE that an action asks for: ticks and lots, price 0 where there is none.
 
-    kind: ActionKind as int. action: float64 (3,), or (4,) for QUOTE. history: HISTORY of what was
-    observed last. A side is cut so that position_max lots cannot be exceeded. skew: ticks that the
-    reservation price moves for each lot of position.
+    kind: ActionKind as int. actions: float64 (n, 3), or (n, 4) for QUOTE; i: which of them.
+    history: HISTORY of what was observed last. A side is cut so that position_max lots cannot be
+    exceeded. skew: ticks that the reservation price moves for each lot of position.
     """
     position = history.position
     if kind == QUOTE:
-        bid, ask = int(action[0]), int(action[2])
-        bid_lots, ask_lots = int(action[1]), int(action[3])
+        bid, ask = int(actions[i, 0]), int(actions[i, 2])
+        bid_lots, ask_lots = int(actions[i, 1]), int(actions[i, 3])
     else:
-        bid, ask = prices(kind, action, history, skew)
-        bid_lots = ask_lots = quantity_of(kind, action[2])
+        bid, ask = prices(kind, actions[i, 0], actions[i, 1], history, skew)
+        bid_lots = ask_lots = quantity_of(kind, actions[i, 2])
     bid_lots = min(bid_lots, position_max - position)
     ask_lots = min(ask_lots, position_max + position)
     has_bid, has_ask = bid_lots > 0 and bid > 0, ask_lots > 0 and 0 < ask <= PRICE_MAX
@@ -69,17 +69,17 @@ def write_quote(kind, action, history, position_max, skew, quote):
 
 
 @kernel
-def prices(kind, action, history, skew):
+def prices(kind, first, second, history, skew):
     """Bid and ask in ticks, such that neither trades with the others' best orders."""
     mid_twice = history.mid_twice
     tightest_bid = (mid_twice - 1) >> 1
     tightest_ask = (mid_twice + 2) >> 1
     if kind == MULTI_DISCRETE:
-        return tightest_bid - limited(action[0]), tightest_ask + limited(action[1])
+        return tightest_bid - limited(first), tightest_ask + limited(second)
     if kind == BOX:
-        return tightest_bid - offset_of(action[0]), tightest_ask + offset_of(action[1])
-    shift = (min(max(int(action[0]), 0), N_SHIFTS - 1) - N_SHIFTS // 2) * SHIFT_STEP
-    half = HALF_SPREAD_MIN + min(max(int(action[1]), 0), N_HALF_SPREADS - 1) * HALF_SPREAD_STEP
+        return tightest_bid - offset_of(first), tightest_ask + offset_of(second)
+    shift = (min(max(int(first), 0), N_SHIFTS - 1) - N_SHIFTS // 2) * SHIFT_STEP
+    half = HALF_SPREAD_MIN + min(max(int(second), 0), N_HALF_SPREADS - 1) * HALF_SPREAD_STEP
     reservation = 0.5 * mid_twice - skew * history.position + shift
     return resting_prices(reservation - half, reservation + half, history)
 
@@ -125,11 +125,13 @@ class Actions:
 
     def quote(self, action: Sequence[float] | npt.NDArray[Any], view: View, history: Any) -> Quote:
         """What `action` wants in the market that `history` (of `Features`) was just shown."""
-        numbers = np.asarray(action, np.float64).reshape(-1)
-        if len(numbers) != WIDTHS[self.kind]:
-            raise ValueError(f"an action has {WIDTHS[self.kind]} numbers, this one {len(numbers)}")
+        numbers = np.asarray(action, np.float64).reshape(1, -1)
+        if numbers.shape[1] != WIDTHS[self.kind]:
+            raise ValueError(
+                f"an action has {WIDTHS[self.kind]} numbers, this one {numbers.shape[1]}"
+            )
         limit = min(self.position_max, view.position_max or self.position_max)
-        write_quote(int(self.kind), numbers, history, limit, self.skew, self._quote)
+        write_quote(int(self.kind), numbers, 0, history, limit, self.skew, self._quote)
         bid_price, bid_lots, ask_price, ask_lots = self._quote.item()
         return Quote(bid_price or None, bid_lots, ask_price or None, ask_lots)
 

@@ -89,7 +89,7 @@ def observe_rows(depths, accounts, owns, time_left_s, histories, predictor, colu
     values = np.empty(N_FEATURES, np.float32)
     for i in range(len(depths)):
         observe(depths[i], accounts[i], owns[i], time_left_s[i], histories[i], predictor, values)
-        choose(values, columns, out[i])
+        choose(values, columns, out, i)
 
 
 class Features:

@@ -220,7 +220,7 @@ def write_score(predictor, values):
 
 
 @kernel
-def choose(values, columns, out):
-    """Copy the features of a preset, by their places in FEATURES, into `out` float32 (n_columns,)."""
-    for i in range(len(columns)):
-        out[i] = values[columns[i]]
+def choose(values, columns, out, i):
+    """Copy the features of a preset, by their places in FEATURES, into row i of `out`, float32."""
+    for j in range(len(columns)):
+        out[i, j] = values[columns[j]]
