@@ -205,11 +205,20 @@ def test_every_term_alone_is_what_its_name_says():
         "terminal_position_squared": -(position**2),
         "volatility_scaled_position_squared": -((ratio * position) ** 2),
         "value_captured": step["cash_change"] + step["value"] * change,
+        "pnl_variance": 0.5 * (step["ahead_before"] ** 2 - step["ahead"] ** 2),
     }
     assert set(expected) == set(TERMS)
     for term, values in expected.items():
         assert np.allclose(rewards[term], values, atol=1e-3, rtol=1e-5), term
     assert (position != 0).any()
+
+
+def test_the_variance_term_sums_to_the_squared_distance_from_the_target():
+    config = TaskConfig(reward={"pnl_variance": 1.0}, equity_clip=1e6, pnl_target=0.5)
+    batch = MarketBatch(16, config)
+    batch.reset()
+    total = sum(batch.step(action)[1].astype(np.float64) for action in tight_actions(8, 100, 16))
+    assert np.allclose(total, -0.5 * (batch.pnl - 100 * 0.5) ** 2, rtol=1e-4)
 
 
 def test_a_reward_can_be_scaled():

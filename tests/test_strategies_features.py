@@ -215,6 +215,14 @@ def test_every_feature_is_finite_and_bounded_whatever_is_seen(looks, left):
         assert (np.abs(values) <= FEATURE_MAX).all()
 
 
+def test_a_fill_that_the_book_shows_first_leaves_no_negative_depth():
+    features = Features("extended")
+    depth = new_depth([(99, 1)], [(101, 4)])  # two of the own three lots have traded already
+    values = features.observe(new_view(depth, own_bid=Resting(99, 3)))
+    assert np.isfinite(values).all()
+    assert values[features.names.index("bid_depth")] == -FEATURE_MAX
+
+
 def test_a_row_of_a_batch_is_what_one_trader_sees():
     random = np.random.default_rng(7)
     live, n = [Features("extended") for _ in range(3)], 3

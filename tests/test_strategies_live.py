@@ -63,8 +63,9 @@ def assert_same_run(live: Trader, offline: Trader) -> None:
         [("skew", [])],
         [("skew", ["half_spread=0.5"]), ("avellaneda_stoikov", []), ("taker", ["rate=2"])],
         [("momentum", ["entry=0.3", "exit=0.1"]), ("glft", ["form=exact", "volatility=0"])],
+        [("rl", []), ("symmetric", [])],
     ],
-    ids=["one", "makers_and_a_taker", "running_estimates"],
+    ids=["one", "makers_and_a_taker", "running_estimates", "the_shipped_policy"],
 )
 async def test_lockstep_and_backtest_give_the_same_bytes(specs: list[Spec]) -> None:
     settings = Settings(lockstep=True, lockstep_clients=len(specs))

@@ -234,6 +234,7 @@ def _task_record(config: TaskConfig) -> npt.NDArray[Any]:
         "skew",
         "reward_scale",
         "equity_clip",
+        "pnl_target",
     ):
         task[name] = getattr(config, name)
     return task

@@ -53,7 +53,8 @@ class TaskConfig:
     # what it is worth
     reward: Mapping[str, float] = field(default_factory=lambda: dict(GUIDE))
     reward_scale: float = 1.0
-    equity_clip: float = 12.0  # tick-lots, of equity_change_clipped
+    equity_clip: float = 12.0  # tick-lots, of equity_change_clipped and pnl_variance
+    pnl_target: float = 0.03  # tick-lots a step, of pnl_variance
 
     def __post_init__(self) -> None:
         if not isinstance(self.features, str):
@@ -90,12 +91,13 @@ class TaskConfig:
         self._check_within("skew", 0.0, 1_000.0)
         self._check_within("reward_scale", 1e-9, 1e9)
         self._check_within("equity_clip", 1e-9, 1e9)
+        self._check_within("pnl_target", -1e9, 1e9)
         if self.action not in KINDS:
             raise ConfigError(f"unknown action {self.action!r}: choose of {', '.join(KINDS)}")
 
     def _check_within(self, name: str, lowest: float, highest: float) -> None:
         value = getattr(self, name)
-        whole = isinstance(lowest, float) or isinstance(value, int)
+        whole = isinstance(value, int | float if isinstance(lowest, float) else int)
         if isinstance(value, bool) or not whole or not lowest <= value <= highest:
             kind = "a number" if isinstance(lowest, float) else "a whole number"
             raise ConfigError(f"{name} {value!r} is not {kind} within {lowest:g} .. {highest:g}")

@@ -29,6 +29,11 @@ STEP = np.dtype(
             ("value", np.float64),  # hidden value, ticks: for training only
             ("volatility", np.float64),  # realized, ticks per root second
             ("equity_clip", np.float64),  # tick-lots
+            (
+                "ahead_before",
+                np.float64,
+            ),  # clipped P&L of the episode over its target line, tick-lots
+            ("ahead", np.float64),  # after the step
             ("is_last", np.int64),  # 1 in the last step of an episode
         ],
     )
@@ -45,6 +50,7 @@ TERMS = (
     "terminal_position_squared",
     "volatility_scaled_position_squared",
     "value_captured",
+    "pnl_variance",
 )
 PRIVILEGED = ("value_captured",)  # sees what no trader can see: training only
 TERMINAL = ("terminal_position_squared",)  # needs the time left in the observation
@@ -77,6 +83,8 @@ def weigh(step, weights):
         total += weights[8] * volatility_scaled_position_squared(step)
     if weights[9] != 0.0:
         total += weights[9] * value_captured(step)
+    if weights[10] != 0.0:
+        total += weights[10] * pnl_variance(step)
     return total
 
 
@@ -144,3 +152,15 @@ def value_captured(step):
     mean zero whatever the policy does, so leaving it out takes away noise and no signal.
     """
     return step.cash_change + step.value * (step.position - step.position_before)
+
+
+@kernel
+def pnl_variance(step):
+    """Minus half the squared distance of the episode's P&L from its target line, as it changes.
+
+    Summed over an episode and averaged over many, half the variance of the P&L (and of its mean
+    around the target): with weight b the objective is mean - b/2 x variance, the linear form of the
+    mean-variance policy gradient of Tamar, Di Castro and Mannor (2012). What is earned in markets that
+    earn much anyway counts for less than what is earned in lean ones.
+    """
+    return 0.5 * (step.ahead_before**2 - step.ahead**2)

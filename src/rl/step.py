@@ -16,7 +16,7 @@ from exchange.engine.matching import quote
 from exchange.engine.records import DEPTH, FEE_UNITS
 from exchange.simulation.step import advance_market, open_markets
 from rl.config import LATENCY_STEPS_MAX
-from rl.rewards import STEP, weigh
+from rl.rewards import STEP, equity_change_clipped, weigh
 from strategies.actions import write_quote
 from strategies.history import OWN_QUOTE
 from strategies.observe import N_FEATURES, choose, observe
@@ -38,6 +38,7 @@ TASK = np.dtype(
             ("skew", np.float64),
             ("reward_scale", np.float64),
             ("equity_clip", np.float64),
+            ("pnl_target", np.float64),
         ],
     )
 )
@@ -194,6 +195,8 @@ def settle_step(market, task, weights, history, episode):
     step.value = market.flow.value
     step.volatility = max(history.variance, 0.0) ** 0.5
     step.equity_clip = task.equity_clip
+    step.ahead_before = step.ahead
+    step.ahead += equity_change_clipped(step) - task.pnl_target
     step.is_last = 1 if episode.n_steps >= episode.n_steps_max else 0
     reward = task.reward_scale * weigh(step, weights)
     episode.cash = account.cash

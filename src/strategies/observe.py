@@ -153,11 +153,14 @@ def write_depth_features(depth, own, values):
 
 @kernel
 def sum_side(prices, quantities, own_price, own_quantity):
-    """Others' lots on their best levels: at most one of the visible levels is the own order's alone."""
+    """Others' lots on their best levels: at most one of the visible levels is the own order's alone.
+
+    Live, a fill may show in the book before it is known of the own order: never below 0.
+    """
     total = 0
     n_levels = 0
     for i in range(N_LEVELS_SUMMED + 1):
-        lots = quantities[i] - own_quantity * (prices[i] == own_price)
+        lots = max(quantities[i] - own_quantity * (prices[i] == own_price), 0)
         total += lots * (n_levels < N_LEVELS_SUMMED)
         n_levels += lots > 0
     return total
