@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.live import Live
 
 import demo_screen
-from exchange.keys import AccountKey, read_keys, write_keys
+from exchange.keys import read_keys
 from exchange.simulation.presets import PRESETS
 from strategies.errors import ExchangeError
 from strategies.registry import STRATEGIES
@@ -69,19 +69,16 @@ async def start_exchange(arguments: argparse.Namespace, keys_file: Path) -> tupl
 
 
 async def open_accounts(url: str, keys_file: Path, names: list[str]) -> None:
-    """Open one account a strategy under its own name, and add their keys to the keys file."""
-    keys = read_keys(keys_file)
-    admin = keys.named("admin")
+    """Open one account a strategy under its own name; the exchange adds their keys to the file."""
+    admin = read_keys(keys_file).named("admin")
     rest = RestClient(url, admin.key, admin.secret)
     await rest.open()
     try:
         for name in names:
             body = {"name": name, "visible": True}
-            opened = await rest.request("POST", "/v1/admin/accounts", body=body)
-            keys.accounts.append(AccountKey(**opened))
+            await rest.request("POST", "/v1/admin/accounts", body=body)
     finally:
         await rest.close()
-    write_keys(keys_file, keys)
 
 
 async def start_trader(name: str, arguments: argparse.Namespace, keys_file: Path) -> Trader:

@@ -9,7 +9,8 @@ For example:
   run_interface.py --port 0 --json-ready            a free port, named in one line of JSON
 
 Demo accounts and their keys are printed and written to the keys file (readable by you alone), which
-run_strategy.py reads. docs/PROTOCOL.md describes every message. Ctrl-C ends it in order.
+run_strategy.py reads and the next start takes up again. docs/PROTOCOL.md describes every message.
+Ctrl-C ends it in order.
 """
 
 import argparse
@@ -46,6 +47,7 @@ def main() -> int:
         port=arguments.port,
         n_accounts=arguments.accounts,
         keys_file=arguments.keys_file,
+        new_keys=arguments.new_keys,
         json_ready=arguments.json_ready,
     )
     return run(markets, source, instruments, settings(arguments), choices)
@@ -91,6 +93,9 @@ def parser() -> argparse.ArgumentParser:
         "--port", type=whole(0, 65_535), default=DEFAULT_PORT, help="0: any (default %(default)s)"
     )
     where.add_argument("--keys-file", type=Path, default=default_keys_path(), help="(%(default)s)")
+    where.add_argument(
+        "--new-keys", action="store_true", help="forget the keys of the last start, make new ones"
+    )
     where.add_argument("--json-ready", action="store_true", help="print one JSON line when open")
     market = parser.add_argument_group("what is traded")
     market.add_argument("--symbols", type=symbols, default=["SIM"], help="A,B,... (default SIM)")

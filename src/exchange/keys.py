@@ -1,12 +1,13 @@
 """The keys file: how a server on this machine tells its users their API keys and secrets.
 
-It stands outside `exchange.server` so that strategies can read it. Only its owner may: mode 0600.
+A server keeps it from one start to the next (`exchange.server.kept_keys`). This module stands outside
+`exchange.server` so that strategies can read it. Only its owner may: mode 0600.
 """
 
 import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from exchange.messages.base import Role
 
@@ -29,13 +30,24 @@ class AccountKey(BaseModel):
 
 
 class KeysFile(BaseModel):
-    """Where the server listens, and the keys of its accounts."""
+    """Where the server listens, and the keys of its accounts.
+
+    hidden: names of the accounts that chose not to be seen on the leaderboard.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str
     ws_url: str
     accounts: list[AccountKey]
+    hidden: list[str] = []
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "KeysFile":
+        for field in ("name", "account", "key"):
+            if len({getattr(own, field) for own in self.accounts}) < len(self.accounts):
+                raise ValueError(f"two accounts have the same {field}")
+        return self
 
     def named(self, name: str) -> AccountKey:
         """The account of that name. Raises KeyError, naming those there are."""

@@ -5,6 +5,7 @@ Secrets stand in memory and in the keys file only; they are never logged.
 
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from exchange.keys import AccountKey
@@ -12,6 +13,7 @@ from exchange.messages.base import Role
 from exchange.server.errors import ApiError, overloaded
 
 TIMESTAMP_AGE_MS_MAX = 5_000
+MARK_AHEAD_MS = 1_000  # a mark is set that far ahead, so one is enough for a second
 REPLAYS_MAX = 1_000_000  # signatures remembered; above this, private requests are put off
 
 
@@ -55,7 +57,11 @@ class Caller:
 
 
 class KeyRing:
-    """All API keys, and the signatures seen lately."""
+    """All API keys, and the signatures seen lately.
+
+    accept_after_ms: timestamps up to this may have been accepted by an earlier process, which had
+    the same keys. on_mark: told, before it accepts one, up to which timestamp this one may have.
+    """
 
     def __init__(self, rate_per_s: float) -> None:
         self.rate_per_s = rate_per_s
@@ -63,6 +69,9 @@ class KeyRing:
         self._seen: set[bytes] = set()
         self._seen_before: set[bytes] = set()
         self._turned_ms = 0
+        self.accept_after_ms = 0
+        self.on_mark: Callable[[int], None] | None = None
+        self._mark_ms = 0
 
     def issue(self, account: int, name: str, role: Role) -> AccountKey:
         """A new key and secret."""
@@ -87,6 +96,19 @@ class KeyRing:
             RateLimit(self.rate_per_s),
         )
 
+    def all(self) -> list[AccountKey]:
+        """Every key with its secret, in the order of their issue."""
+        return [
+            AccountKey(
+                name=caller.name,
+                account=caller.account,
+                role=caller.role,
+                key=caller.key,
+                secret=caller.secret.decode(),
+            )
+            for caller in self._callers.values()
+        ]
+
     def check(self, key: str, timestamp: str, signature: str, signed: bytes, now_ms: int) -> Caller:
         """Who has signed: `signed` is what the signature covers after the timestamp.
 
@@ -110,11 +132,13 @@ class KeyRing:
             )
         self._check_time(timestamp, now_ms)
         self._check_new(right, now_ms)
+        self._mark(int(timestamp))
         return caller
 
     def _check_time(self, timestamp: str, now_ms: int) -> None:
         plain = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 16
-        if not plain or abs(int(timestamp) - now_ms) > TIMESTAMP_AGE_MS_MAX:
+        sent_ms = int(timestamp) if plain else 0
+        if abs(sent_ms - now_ms) > TIMESTAMP_AGE_MS_MAX or sent_ms <= self.accept_after_ms:
             raise ApiError(
                 401,
                 "stale_timestamp",
@@ -137,3 +161,8 @@ class KeyRing:
         if len(self._seen) >= REPLAYS_MAX:
             raise overloaded("too many signed requests in the last seconds")
         self._seen.add(signature)
+
+    def _mark(self, timestamp_ms: int) -> None:
+        if timestamp_ms > self._mark_ms and self.on_mark is not None:
+            self._mark_ms = timestamp_ms + MARK_AHEAD_MS
+            self.on_mark(self._mark_ms)

@@ -211,7 +211,7 @@ def get_account(exchange: Exchange, caller: Caller) -> Message:
 )
 def put_account(exchange: Exchange, caller: Caller, body: requests.SetAccount) -> Message:
     """Choose whether the leaderboard shows the own account."""
-    exchange.venue.show(caller.account, body.visible)
+    exchange.show_account(caller.account, body.visible)
     return queries.account(exchange, caller)
 
 

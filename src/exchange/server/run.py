@@ -12,15 +12,16 @@ from pathlib import Path
 
 from exchange.engine.records import LIVE_MARKET, Markets
 from exchange.instrument import Instrument
-from exchange.keys import AccountKey, KeysFile, write_keys
+from exchange.keys import KeysFile
 from exchange.server.app import Server
+from exchange.server.kept_keys import KeptKeys, KeysFileError, hold_keys
 from exchange.server.service import Exchange
 from exchange.server.settings import Settings
 from exchange.server.venue import Advance, Venue
 from exchange.simulation.presets import new_simulated_markets
 from exchange.simulation.step import advance
 
-EXIT_CANNOT_LISTEN = 2
+EXIT_CANNOT_START = 2
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -32,6 +33,7 @@ class Choices:
     port: int
     n_accounts: int
     keys_file: Path
+    new_keys: bool
     json_ready: bool
 
 
@@ -59,11 +61,15 @@ def run(
 ) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit code."""
     exchange = Exchange(Venue(markets, instruments, source), settings)
-    keys = [exchange.open_account(f"demo{n + 1}", True) for n in range(choices.n_accounts)]
-    keys.append(exchange.open_admin())
-    calm_garbage_collection()
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(_serve(exchange, keys, choices))
+    try:
+        with hold_keys(choices.keys_file, fresh=choices.new_keys) as keys:
+            accept_after_ms = keys.admit(exchange, choices.n_accounts)
+            calm_garbage_collection()
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                return runner.run(_serve(exchange, keys, accept_after_ms, choices))
+    except KeysFileError as error:
+        print(f"run_interface: {error}", file=sys.stderr)
+        return EXIT_CANNOT_START
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -83,8 +89,9 @@ def calm_garbage_collection() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-async def _serve(exchange: Exchange, keys: list[AccountKey], choices: Choices) -> int:
+async def _serve(exchange: Exchange, keys: KeptKeys, accept_after_ms: int, choices: Choices) -> int:
     exchange.clock.catch_up()  # a first turn may have to be compiled: before anybody waits for it
+    await asyncio.sleep(max(0.0, (accept_after_ms - exchange.unix_ms()) / 1_000))
     server = Server(exchange)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -98,7 +105,7 @@ async def _serve(exchange: Exchange, keys: list[AccountKey], choices: Choices) -
             file=sys.stderr,
         )
         await server.stop()
-        return EXIT_CANNOT_LISTEN
+        return EXIT_CANNOT_START
     announce(exchange, keys, choices, port)
     await server.stopping.wait()
     await server.stop()
@@ -107,11 +114,10 @@ async def _serve(exchange: Exchange, keys: list[AccountKey], choices: Choices) -
     return 0
 
 
-def announce(exchange: Exchange, keys: list[AccountKey], choices: Choices, port: int) -> None:
+def announce(exchange: Exchange, keys: KeptKeys, choices: Choices, port: int) -> None:
     """Write the keys file and say where the exchange is."""
     host = f"[{choices.host}]" if ":" in choices.host else choices.host
-    file = KeysFile(url=f"http://{host}:{port}", ws_url=f"ws://{host}:{port}/v1/ws", accounts=keys)
-    write_keys(choices.keys_file, file)
+    file = keys.publish(exchange, f"http://{host}:{port}", f"ws://{host}:{port}/v1/ws")
     if choices.host not in LOCAL_HOSTS:
         print(
             f"WARNING: listening on {choices.host}: everybody who can reach this machine can "
@@ -134,9 +140,10 @@ def announce(exchange: Exchange, keys: list[AccountKey], choices: Choices, port:
     print(f"  page      {page_address(file)}")
     print(f"  clock     {exchange.clock.mode}, speed {exchange.clock.speed:g}")
     print(f"  symbols   {', '.join(own.symbol for own in exchange.venue.instruments)}")
-    print(f"  keys in   {choices.keys_file}")
+    kept = "kept from the last start" if keys.kept is not None else "new"
+    print(f"  keys in   {choices.keys_file} ({kept})")
     print("  account   key                          secret")
-    for key in keys:
+    for key in file.accounts:
         print(f"  {key.name:<9} {key.key:<28} {key.secret}")
     sys.stdout.flush()
 

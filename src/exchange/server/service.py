@@ -65,6 +65,7 @@ class Exchange:
         else:
             self.clock = self.wall_clock = WallClock(venue, settings.speed, monotonic_ns)
         self.desk = Desk(venue, self.clock, unix_ms)
+        self.account_listeners: list[Callable[[], None]] = []  # an account was opened or changed
         self._dead_men: dict[int, int] = {}  # account -> when its orders are canceled (timer_ns)
         self._publish = Every(settings.publish_ns)
         self._accounts = Every(ACCOUNTS_NS)
@@ -78,7 +79,13 @@ class Exchange:
         """A new trader with the default limits. Raises ApiError 409, 422."""
         if name == ADMIN or any(own.name == name for own in self.venue.accounts.values()):
             raise ApiError(409, "name_taken", f"there is an account {name!r}", field="name")
-        account = self.venue.open_account(name, visible)
+        key = self.keys.issue(self._open(name, visible, None), name, "trader")
+        self._tell_accounts()
+        return key
+
+    def _open(self, name: str, visible: bool, number: int | None) -> int:
+        """An account with the default limits; its number."""
+        account = self.venue.open_account(name, visible, number)
         if account is None:
             n_max = self.venue.markets.dtype["accounts"].shape[0]
             raise ApiError(422, "accounts_max", "no account is left", limit=str(n_max))
@@ -86,11 +93,41 @@ class Exchange:
         limits = Limits(own.position_max, own.quantity_max, own.n_open_max, own.loss_max)
         for row in range(len(self.venue.instruments)):
             self.venue.set_limits(account.number, row, limits)
-        return self.keys.issue(account.number, name, "trader")
+        return account.number
 
     def open_admin(self) -> AccountKey:
         """The key for administration; it cannot trade."""
         return self.keys.issue(0, ADMIN, "admin")
+
+    def readmit(self, key: AccountKey, visible: bool) -> None:
+        """Accept a key of an earlier process; its account keeps number and name.
+
+        Raises ApiError 409, 422.
+        """
+        known = self.venue.accounts.get(key.account)
+        if known is not None and known.name != key.name:
+            raise ApiError(409, "name_taken", f"its number belongs to {known.name!r}", field="name")
+        if known is None and key.role == "trader":
+            self._open(key.name, visible, key.account)
+        self.keys.add(key)
+
+    def issue_missing_keys(self) -> None:
+        """A key for every account that has none, and for administration."""
+        named = {key.name for key in self.keys.all()}
+        for account in self.venue.accounts.values():
+            if account.name not in named:
+                self.keys.issue(account.number, account.name, "trader")
+        if ADMIN not in named:
+            self.open_admin()
+
+    def show_account(self, account: int, visible: bool) -> None:
+        """Whether the leaderboard shows an account."""
+        self.venue.show(account, visible)
+        self._tell_accounts()
+
+    def _tell_accounts(self) -> None:
+        for listener in self.account_listeners:
+            listener()
 
     def cancel_everything(self, account: int) -> None:
         """Cancel all orders of an account in all markets."""
