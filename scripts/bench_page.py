@@ -204,7 +204,8 @@ def new_exchange(market: SyntheticMarket, rates: Any) -> web.Application:
     """The routes that the page asks for."""
     zero_account = {"name": "bench", "visible": True, "equity": "0.00", "positions": []}
     instrument = {"symbol": "SIM", "tick_size": "0.01", "lot_size": "1"}
-    status = {"epoch": 1, "mode": "wall", "speed": 1, "paused": False}
+    status: dict[str, Any] = {"epoch": 1, "mode": "wall", "speed": 1, "paused": False}
+    status["wall_ms"] = time.time_ns() // 1_000_000
     status["symbols"] = [{"symbol": "SIM", "phase": "open", "time_ns": 0, "seq": 0}]
     answers: dict[str, Any] = {
         "/v1/instruments": lambda: {"instruments": [instrument]},

@@ -1,6 +1,7 @@
 """A real browser on the trading page: Chromium driven by Playwright, skipped when absent."""
 
 import asyncio
+import json
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -23,6 +24,15 @@ ARGUMENTS = [
 PATIENCE_S = 15.0
 ROW_HEIGHT = 19  # as in web/draw/ladder.js
 FOOT_HEIGHT = 20
+KEEP_WORDS = """(() => {
+    window.drawn = {};
+    const draw = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (words, ...where) {
+        const kept = (window.drawn[this.canvas.id] ??= []);
+        if (kept.push(String(words)) > 600) kept.splice(0, 300);
+        return draw.call(this, words, ...where);
+    };
+})()"""  # what canvases say cannot be read from the document
 
 
 def find_chromium() -> str:
@@ -82,6 +92,13 @@ class PageUser:
             await asyncio.sleep(0.03)
         raise AssertionError(f"never true: {expression}; {await self.see('onebook')}")
 
+    async def until_drawn(self, canvas: str, words: str) -> None:
+        """Draw the canvases anew until one has these words on it."""
+        kept, wanted = f"drawn[{json.dumps(canvas)}]", json.dumps(words)
+        await self.see(f"{kept} = []")
+        redraw = "import('/web/state/store.js').then(m => m.changed('theme'))"
+        await self.until(f"{kept}.some(one => one.includes({wanted})) || void {redraw}")
+
     async def notice(self, panel: str) -> str:
         """The words shown in a panel's notice, once there are some."""
         selector = f'.notice[data-panel="{panel}"][data-kind]'
@@ -104,6 +121,7 @@ class PageUser:
 async def new_user(browser: Any, url: str, **context: Any) -> AsyncIterator[PageUser]:
     """The page in a fresh browser profile; afterwards no script error and no foreign request."""
     profile = await browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **context})
+    await profile.add_init_script(KEEP_WORDS)
     user = PageUser(await profile.new_page(), url)
     try:
         yield user

@@ -2,13 +2,8 @@
 
 import asyncio
 import contextlib
-import json
 import os
-import signal
-import socket
 import stat
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +18,11 @@ from exchange.server.kept_keys import KeysFileError, hold_keys
 from exchange.server.service import Exchange
 from exchange.server.settings import Settings
 from exchange.server.venue import Venue
+from process_kit import exchange_process, free_port
 from strategies.client import ExchangeClient
 from strategies.rest import RestClient
 from strategies.wire import sign
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "run_interface.py"
 URL, WS_URL = "http://127.0.0.1:8600", "ws://127.0.0.1:8600/v1/ws"
 
 
@@ -176,29 +171,6 @@ def test_what_one_process_accepted_the_next_one_does_not(tmp_path: Path):
         assert again.keys.check(own.key, later, signature, b"GET/", now_ms + 5_001).name == "demo1"
 
 
-@contextlib.asynccontextmanager
-async def process(port: int, keys_file: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A running exchange, killed at the end."""
-    arguments = ["--port", str(port), "--keys-file", str(keys_file), "--json-ready"]
-    running = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(SCRIPT), *arguments), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert running.stdout is not None
-        assert json.loads(await running.stdout.readline())["ready"]
-        yield running
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            running.kill()
-        await running.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 async def replay(http: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> Any:
     async with http.get(f"{url}/v1/account", headers=headers) as answer:
         return answer.status, await answer.json()
@@ -208,7 +180,7 @@ async def test_a_client_logs_in_again_after_the_process_was_killed(tmp_path: Pat
     keys_file, port = tmp_path / "keys.json", free_port()
     url = f"http://127.0.0.1:{port}"
     async with aiohttp.ClientSession() as http, contextlib.AsyncExitStack() as stack:
-        async with process(port, keys_file) as first:
+        async with exchange_process(port, keys_file):
             own = read_keys(keys_file).named("demo1")
             client = await stack.enter_async_context(ExchangeClient(url, own.key, own.secret))
             desk = await client.open("SIM")
@@ -224,9 +196,7 @@ async def test_a_client_logs_in_again_after_the_process_was_killed(tmp_path: Pat
                 "GET", "/v1/account", b""
             )
             assert (await replay(http, url, headers))[0] == 200
-            first.send_signal(signal.SIGKILL)
-            await first.wait()
-        async with process(port, keys_file):
+        async with exchange_process(port, keys_file):
             status, answer = await replay(http, url, headers)
             assert (status, answer["error"]["code"]) == (401, "stale_timestamp")
             async with asyncio.timeout(20):

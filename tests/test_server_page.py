@@ -1,5 +1,6 @@
 """The trading page in a real browser, against a real server over the loopback."""
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -12,9 +13,11 @@ import pytest
 import pytest_asyncio
 
 from browser_kit import PageUser, new_browser, new_user
+from exchange.keys import read_keys
 from exchange.server.page import WEB
 from exchange.server.settings import Settings
 from live_exchange import live_exchange
+from process_kit import exchange_process, free_port
 from server_kit import Stage, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -93,7 +96,7 @@ async def test_an_order_clicked_into_the_ladder_rests_fills_and_moves_position_a
 
         await user.until("onebook.orders.length === 1 && onebook.orders[0].quantity_ahead === '0'")
         await user.until("onebook.book.bids[0].join() === '99.99,12'")
-        assert await user.page.text_content("#n-orders") == "1"
+        await user.until("document.querySelector('#n-orders').textContent === '1'")
 
         await maker.order("sell", "99.99", "5")
         await user.until("onebook.position.position === '5' && onebook.n_fills === 1")
@@ -225,23 +228,34 @@ async def test_a_missed_change_is_noticed_and_made_good(browser):
         assert await user.see("onebook.link.gaps") == 1
 
 
-async def test_a_restart_of_the_server_is_survived(browser):
-    async with live_exchange() as live:
-        trader, port = live.accounts[0], live.port
-        browsing = new_user(browser, live.url)
-        user = await browsing.__aenter__()
-        await user.open(trader)
-        epoch = await user.see("onebook.market.epoch")
-    await user.until("!document.querySelector('#reconnecting').hidden")
+async def test_the_page_logs_in_again_after_the_exchange_was_killed_and_started_anew(
+    browser, tmp_path
+):
+    keys_file, port = tmp_path / "keys.json", free_port()
+    url = f"http://127.0.0.1:{port}"
+    async with contextlib.AsyncExitStack() as stack:
+        async with exchange_process(port, keys_file, "--accounts", "1"):
+            user = await stack.enter_async_context(new_user(browser, url))
+            keys = read_keys(keys_file)
+            await user.open(keys.named("demo1"), keys.named("admin"))
+            await user.page.keyboard.press("a")
+            await user.page.fill("#price", "50.00")
+            await user.page.click('[data-side="buy"]')
+            await user.until("onebook.orders.length === 1")
+            epoch = await user.see("onebook.market.epoch")
+        await user.until("!document.querySelector('#reconnecting').hidden")
 
-    async with live_exchange(port=port, seed=8) as again:
-        again.exchange.keys.add(trader.model_copy(update={"account": again.accounts[0].account}))
-        await user.until(f"onebook.market.epoch > {epoch} && onebook.link.status === 'live'")
-        await user.until("onebook.book.epoch === onebook.market.epoch && onebook.n_trades > 0")
-        assert await user.see("onebook.link.reconnects") >= 1
-        assert await user.see("document.querySelector('#reconnecting').hidden")
-        assert await user.page.text_content("#who") == "demo1"
-        await browsing.__aexit__(None, None, None)
+        async with exchange_process(port, keys_file, "--accounts", "1", "--seed", "2"):
+            await user.until(f"onebook.market.epoch > {epoch} && onebook.link.status === 'live'")
+            await user.until("onebook.book.epoch === onebook.market.epoch && onebook.n_trades > 0")
+            await user.until("document.querySelector('#who').textContent === 'demo1'")
+            assert await user.see("onebook.link.reconnects") == 1
+            assert await user.see("document.querySelector('#reconnecting').hidden")
+            assert await user.see("onebook.orders.length") == 0  # those of the market that is gone
+            await user.page.click('[data-side="buy"]')
+            await user.until("onebook.orders.length === 1")
+            await user.page.click("#pause")  # the administrator's key is good as well
+            await user.until("onebook.market.paused")
 
 
 async def test_signatures_and_checksums_are_those_of_the_standard_library(browser):

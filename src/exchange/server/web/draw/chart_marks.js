@@ -1,6 +1,6 @@
 // What is drawn over candles and heatmap: own orders, average price, own fills, last price, scenarios.
 
-import { chip, fill, line, text } from "./canvas.js";
+import { chip, fill, line } from "./canvas.js";
 import { axisLabel, clipToPlot } from "./chart_frame.js";
 import { fonts, palette } from "./palette.js";
 import { grid, ownOrders, ownPosition, state } from "../state/store.js";
@@ -13,21 +13,33 @@ export const SCENARIO_NAMES = {
   liquidity_drought: "Liquidity drought", news_jump: "News jump", halt: "Halt",
 };
 
+/** Where shocks began, and how long they last. */
 export function drawScenarios(sheet, frame) {
   const { context } = sheet;
   clipToPlot(context, frame);
-  context.font = fonts.small;
-  let row = 0;
-  for (const scenario of state.scenarios) {
-    if (scenario.symbol !== state.symbol) continue;
-    const x = frame.time.at(scenario.begin_ns);
-    const end = frame.time.at(scenario.end_ns ?? scenario.begin_ns);
-    if (end < 0 || x > frame.right) continue;
+  for (const { x, end } of visibleScenarios(frame)) {
     fill(context, palette.mark, x, frame.top, Math.max(end - x, 1), frame.bottom - frame.top);
     line(context, palette.accent, x, frame.top, x, frame.bottom, [2, 3]);
-    const words = `${SCENARIO_NAMES[scenario.kind] ?? scenario.kind} ×${Number(scenario.magnitude).toString().replace("-", "−")}`;
-    text(context, palette.accent, words, x + 5, frame.top + 10 + 13 * (row++ % 4));
   }
+  context.restore();
+}
+
+function visibleScenarios(frame) {
+  return state.scenarios
+    .filter((scenario) => scenario.symbol === state.symbol)
+    .map((scenario) => ({
+      scenario, x: frame.time.at(scenario.begin_ns), end: frame.time.at(scenario.end_ns ?? scenario.begin_ns),
+    }))
+    .filter(({ x, end }) => end >= 0 && x <= frame.right);
+}
+
+/** Their names, over everything else. */
+function drawScenarioNames(context, frame) {
+  clipToPlot(context, frame);
+  visibleScenarios(frame).forEach(({ scenario, x }, i) => {
+    const words = `${SCENARIO_NAMES[scenario.kind] ?? scenario.kind} ×${Number(scenario.magnitude).toString().replace("-", "−")}`;
+    chip(context, palette.panel, palette.accent, words, x + 3, frame.top + 10 + 17 * (i % 4));
+  });
   context.restore();
 }
 
@@ -38,6 +50,7 @@ export function drawMarks(sheet, frame) {
   drawOrders(context, frame);
   drawAverage(context, frame);
   drawLast(context, frame);
+  drawScenarioNames(context, frame);
 }
 
 /** Own fills: a triangle up below a buy, down above a sell. */

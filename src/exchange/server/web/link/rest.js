@@ -11,6 +11,7 @@ export class ExchangeError extends Error {
     this.code = error.code;
     this.field = error.field ?? null;
     this.limit = error.limit ?? null;
+    this.retryable = error.retryable ?? false;
     this.status = status;
   }
 

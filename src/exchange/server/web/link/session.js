@@ -41,8 +41,8 @@ function noteLost(status) {
 /** After every connect: log in, learn the instruments, show the market. */
 async function start() {
   try {
-    await logIn();
     await loadInstruments();
+    await logIn();
     await socket.request("subscribe", { channels: COMMON_CHANNELS });
     await showSymbol(state.instruments.has(state.symbol) ? state.symbol : firstSymbol());
     if (state.who.loggedIn) await loadPrivate();
@@ -68,7 +68,7 @@ async function logIn() {
     const result = await socket.request("login", { key: keys.key, timestamp, signature });
     state.who.loggedIn = result.role === "trader";
   } catch (error) {
-    if (error.code === "disconnected" || error.code === "no_reply") throw error;
+    if (error.retryable) throw error; // the socket's retry logs in again
     state.who.error = String(error); // a wrong key: shown, and the market followed without it
     changed("who");
     throw error;
@@ -88,6 +88,7 @@ export function logInAgain({ trader, admin }) {
 async function loadInstruments() {
   const { instruments } = await call("GET", "/v1/instruments");
   const status = await call("GET", "/v1/status");
+  noteServerClock(status.wall_ms); // before anything is signed
   state.instruments = new Map(instruments.map((one) => [one.symbol, new Grid(one)]));
   if (state.market.epoch !== null && state.market.epoch !== status.epoch) forgetMarket();
   Object.assign(state.market, {
@@ -243,8 +244,6 @@ const take = {
   },
   heartbeat(message) {
     noteServerClock(message.wall_ms);
-    state.link.heartbeatMs = Date.now() - message.wall_ms;
-    changed("link");
   },
   orders(order) {
     const known = state.orders.get(order.order_id);

@@ -89,7 +89,7 @@ export class Socket {
     const reply = new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(id);
-        reject(new ExchangeError({ code: "no_reply", message: "the exchange has not replied in time" }));
+        reject(new ExchangeError({ code: "no_reply", message: "the exchange has not replied in time", retryable: true }));
       }, REPLY_MS_MAX);
       this.waiting.set(id, { resolve, reject, timer });
     });
@@ -112,5 +112,5 @@ export class Socket {
 }
 
 function lost() {
-  return new ExchangeError({ code: "disconnected", message: "not connected to the exchange" });
+  return new ExchangeError({ code: "disconnected", message: "not connected to the exchange", retryable: true });
 }

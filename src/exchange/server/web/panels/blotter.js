@@ -38,14 +38,20 @@ function drawOrders() {
   drawRows(byId("orders").tBodies[0], orders.slice(0, ROWS_MAX), (order) => order.order_id, newOrderRow, (row, order) => {
     setCells(row, [
       order.symbol, order.side, order.price ?? "market", order.open_quantity, order.quantity,
-      order.quantity_ahead ?? "–", clockText(order.time_ns),
+      order.quantity_ahead ?? "–", terms(order), clockText(order.time_ns),
     ]);
     row.cells[1].className = order.side;
   });
 }
 
+/** Time in force and what else the order insists on; a dash where the exchange does not tell. */
+function terms(order) {
+  const also = [order.post_only && "post", order.reduce_only && "reduce"].filter(Boolean);
+  return [order.time_in_force?.toUpperCase() ?? "–", ...also].join(" ");
+}
+
 function newOrderRow(order) {
-  const row = newRow(["", "", "n", "n", "n", "n", "n"]);
+  const row = newRow(["", "", "n", "n", "n", "n", "", "n"]);
   const button = make("button", { type: "button", textContent: "✕", title: "Cancel this order" });
   button.dataset.order = String(order.order_id);
   button.setAttribute("aria-label", `Cancel ${order.side} ${order.open_quantity} at ${order.price}`);

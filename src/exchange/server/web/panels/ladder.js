@@ -4,7 +4,7 @@ import { byId, make, setText } from "./dom.js";
 import { notice, tell } from "./notice.js";
 import { say } from "./spoken.js";
 import { ladderOrder, setTicketPrice } from "./ticket.js";
-import { cancelOrder, enterOrder, replaceOrder } from "./trade.js";
+import { cancelOrder, enterOrder, needArmed, replaceOrder } from "./trade.js";
 import { newCanvas } from "../draw/canvas.js";
 import { addSurface } from "../draw/frame.js";
 import { centre, drawLadder, ladderColumns, ownRows, priceAt } from "../draw/ladder.js";
@@ -136,6 +136,7 @@ function released() {
 function place(side, group) {
   const price = priceText(group);
   return tell("ladder", async () => {
+    needArmed();
     const words = await enterOrder(ladderOrder(side, price));
     say(`${side} at ${price} entered`);
     return words;

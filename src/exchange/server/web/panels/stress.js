@@ -7,10 +7,14 @@ import { addSurface } from "../draw/frame.js";
 import { call, ExchangeError } from "../link/rest.js";
 import { changed, state } from "../state/store.js";
 
-/** [words on the button, kind, sign of the magnitude] */
+/** [words on the button, kind, sign of the magnitude, what it does] */
 const SHOCKS = [
-  ["Flash crash", "flash_crash", 1], ["Rally", "rally", 1], ["Volatility", "volatility_spike", 1],
-  ["Drought", "liquidity_drought", 1], ["News ▲", "news_jump", 1], ["News ▼", "news_jump", -1],
+  ["Flash crash", "flash_crash", 1, "Forced selling into a thinner book; the price comes back"],
+  ["Rally", "rally", 1, "Forced buying into a thinner book; the price comes back"],
+  ["Volatility", "volatility_spike", 1, "The hidden value moves more"],
+  ["Drought", "liquidity_drought", 1, "Fewer and smaller resting orders"],
+  ["News ▲", "news_jump", 1, "The hidden value jumps up, and stays there"],
+  ["News ▼", "news_jump", -1, "The hidden value jumps down, and stays there"],
 ];
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 50];
 
@@ -26,8 +30,8 @@ export function newStress() {
   addSurface(["market", "who", "symbol"], 100, draw);
 }
 
-function scenarioButton([name, kind, direction]) {
-  const button = make("button", { type: "button", textContent: name });
+function scenarioButton([name, kind, direction, title]) {
+  const button = make("button", { type: "button", textContent: name, title });
   button.dataset.kind = kind;
   button.addEventListener("click", () => schedule(kind, direction));
   return button;

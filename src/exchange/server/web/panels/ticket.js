@@ -3,13 +3,15 @@
 import { arrowsMoveIn, byId, choose, make, setText } from "./dom.js";
 import { tell } from "./notice.js";
 import { say } from "./spoken.js";
-import { arm, cancelAll, enterOrder, flatten } from "./trade.js";
+import { openKeys } from "./keys_dialog.js";
+import { arm, cancelAll, enterOrder, flatten, needArmed } from "./trade.js";
 import { addSurface } from "../draw/frame.js";
 import { grid, state } from "../state/store.js";
 import { ExchangeError } from "../link/rest.js";
 
 const QUANTITIES = [1, 10, 50, 100]; // lots
 let type = "limit";
+let shownFor = null; // the symbol that quantity and price were filled in for
 
 export function newTicket() {
   byId("types").addEventListener("click", (event) => event.target.dataset.type && setType(event.target.dataset.type));
@@ -20,7 +22,8 @@ export function newTicket() {
   byId("time-in-force").addEventListener("change", showExpiry);
   byId("cancel-all").addEventListener("click", cancelEverything);
   byId("flatten").addEventListener("click", flattenNow);
-  addSurface(["armed"], 0, drawArm);
+  byId("next-step").addEventListener("click", () => (state.who.loggedIn ? arm(true) : openKeys()));
+  addSurface(["armed", "who", "link"], 0, drawArm);
   addSurface(["book", "symbol", "ticket"], 150, drawSides);
   addSurface(["instruments", "symbol"], 0, drawPresets);
   for (const id of ["price", "quantity"]) byId(id).addEventListener("keydown", stepped);
@@ -109,7 +112,7 @@ export function ladderOrder(side, price) {
 
 function ticketOrder(side) {
   const order = { ...common(side), type };
-  if (type === "limit") order.price = decimal("price");
+  if (type === "limit") order.price = limitPrice(side);
   if (type === "limit" && byId("post-only").checked) order.post_only = true;
   return order;
 }
@@ -117,6 +120,7 @@ function ticketOrder(side) {
 /** Send the ticket as a buy or a sell. */
 export async function submit(side) {
   const went = await tell("ticket", async () => {
+    needArmed(); // before anything that is wrong with the order
     const words = await enterOrder(ticketOrder(side));
     return words ?? `${side === "buy" ? "Buy" : "Sell"} order is resting`;
   });
@@ -136,18 +140,40 @@ function drawArm() {
   document.body.toggleAttribute("data-armed", state.armed);
   byId("arm").setAttribute("aria-checked", String(state.armed));
   setText(byId("arm-words"), state.armed ? "Armed" : "Disarmed");
+  drawNext();
+}
+
+/** What is still missing before a click trades. */
+function drawNext() {
+  const [words, step] = !state.who.loggedIn ? ["To trade,", "enter an API key"]
+    : !state.armed ? ["Clicks trade nothing yet:", "arm trading"]
+      : ["Every click in the ladder is an order.", ""];
+  setText(byId("next-words"), words);
+  setText(byId("next-step"), step);
+  byId("next-step").hidden = !step;
 }
 
 function drawSides() {
   if (!grid() || !state.book) return;
-  const priceOf = (side) => (side.best() === null ? "–" : grid().priceText(side.best()));
-  const limit = byId("price").value;
-  setText(byId("buy-at"), type === "market" || !limit ? priceOf(state.book.asks) : limit);
-  setText(byId("sell-at"), type === "market" || !limit ? priceOf(state.book.bids) : limit);
+  const limit = type === "limit" ? byId("price").value : "";
+  for (const side of ["buy", "sell"]) setText(byId(`${side}-at`), limit || bestPrice(side) || "–");
 }
 
+/** The best price on the other side of the book, or "". */
+function bestPrice(side) {
+  const best = (side === "buy" ? state.book?.asks : state.book?.bids)?.best() ?? null;
+  return best === null ? "" : grid().priceText(best);
+}
+
+/** The price of a limit order; with an empty field the best one, which stands on the button. */
+function limitPrice(side) {
+  return byId("price").value.trim() === "" && bestPrice(side) || decimal("price");
+}
+
+/** Another symbol starts with an empty ticket; a new connection leaves what was typed. */
 function drawPresets() {
-  if (!grid()) return;
+  if (!grid() || state.symbol === shownFor) return;
+  shownFor = state.symbol;
   byId("quantities").replaceChildren(...QUANTITIES.map((lots) => {
     const button = make("button", { type: "button", textContent: grid().quantityText(lots) });
     button.dataset.lots = String(lots);

@@ -17,7 +17,8 @@ function needLogin() {
   }
 }
 
-function needArmed() {
+/** Throws unless a trader is logged in and has armed trading. */
+export function needArmed() {
   needLogin();
   if (!state.armed) {
     throw new ExchangeError({ code: "disarmed", message: "Trading is disarmed: press A to arm it" });

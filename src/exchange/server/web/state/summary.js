@@ -24,6 +24,9 @@ export function summary() {
     n_candles: candles ? candles.series(1).length : 0,
     candles: candles ? candles.series(1).slice(-300).map((candle) => ({ ...candle })) : [],
     ladder: { ...state.ladder },
+    chart: { ...state.chart },
+    armed: state.armed,
+    fills: state.fills.slice(-20).map((fill) => ({ ...fill })),
     scenarios: state.scenarios.map((scenario) => ({ ...scenario })),
   };
 }
