@@ -178,6 +178,8 @@ async def test_the_blotter_tells_orders_with_their_terms_and_fills_with_their_ro
         await user.until("document.querySelector('#fills tbody tr')")
         cells = await user.page.locator("#fills tbody tr td").all_inner_texts()
         assert cells[1:6] == ["SIM", "buy", "99.99", "4", "maker"]
+        spoken = "document.querySelector('#spoken').textContent"  # for a screen reader
+        await user.until(f"{spoken} === 'Bought 4 at 99.99, position 4'")
         await user.page.click("#tab-orders")
         await row.get_by_role("button", name="Cancel buy").click()
         await user.until("onebook.orders.length === 0")

@@ -2,12 +2,15 @@
 
 import { arrowsMoveIn, byId, choose, make, setText } from "./dom.js";
 import { tell } from "./notice.js";
+import { say } from "./spoken.js";
 import { cancelAll, cancelOrder } from "./trade.js";
 import { addSurface } from "../draw/frame.js";
 import { state } from "../state/store.js";
 import { clockText } from "../state/units.js";
 
 const ROWS_MAX = 150;
+const SAID_NS_MAX = 5e9;
+let saidFill = null; // fill_id
 
 export function newBlotter() {
   const tabs = document.querySelector("#blotter-panel .choice");
@@ -63,6 +66,7 @@ function drawFills() {
   setText(byId("n-fills"), state.fills.length ? String(state.fills.length) : "");
   byId("fills-empty").hidden = state.fills.length > 0;
   const newest = state.fills.slice(-ROWS_MAX).reverse();
+  sayFill(newest[0]);
   drawRows(byId("fills").tBodies[0], newest, (fill) => fill.fill_id, () => newRow(["n", "", "", "n", "n", "", "n", "n"]), (row, fill) => {
     if (row.cells[0].firstChild) return; // a fill never changes
     setCells(row, [
@@ -71,6 +75,14 @@ function drawFills() {
     ]);
     row.cells[2].className = fill.side;
   });
+}
+
+/** Read a fill aloud as it comes; those of a login's history stay silent. */
+function sayFill(fill) {
+  if (!fill || fill.fill_id === saidFill) return;
+  saidFill = fill.fill_id;
+  if (state.market.timeNs - fill.time_ns > SAID_NS_MAX) return;
+  say(`${fill.side === "buy" ? "Bought" : "Sold"} ${fill.quantity} at ${fill.price}, position ${fill.position_after}`);
 }
 
 function newRow(classes) {

@@ -91,7 +91,9 @@ function drawLink() {
   byId("link").dataset.state = link.status;
   setText(byId("link-status"), silent && !state.market.paused ? "quiet" : link.status);
   const roundTrip = link.roundTripMs === null ? "–" : `${link.roundTripMs.toFixed(1)} ms`;
-  setText(byId("link-numbers"), `${roundTrip} · ${link.gaps} gaps · ${link.reconnects} reconnects`);
+  setText(byId("link-latency"), roundTrip);
+  setText(byId("link-losses"), ` · ${link.gaps} gaps · ${link.reconnects} reconnects`);
+  setClass(byId("link-losses"), link.gaps + link.reconnects ? "" : "wide"); // on a phone only if there are any
   byId("link").title = "Round trip to the exchange, missed book changes, lost connections";
   byId("reconnecting").hidden = link.status !== "reconnecting";
   setText(byId("who"), state.account && state.who.loggedIn ? state.account.name : "Keys");
