@@ -132,7 +132,7 @@ async def take_all(
         await take(page, "heatmap")
         await page.keyboard.press("1")
         await page.click('[data-kind="flash_crash"]')
-        await page.wait_for_timeout(6000)
+        await page.wait_for_timeout(1500)
         await take(page, "crash")
     async with page_open(browser, url, keys, WIDE, "light") as page:
         await page.wait_for_timeout(watch * 250)
