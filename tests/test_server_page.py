@@ -296,6 +296,24 @@ async def test_everything_has_a_label_and_fits_a_phone(browser):
             assert await user.see("document.documentElement.scrollHeight <= innerHeight"), tab
 
 
+async def test_an_order_is_made_and_canceled_with_a_finger_on_a_phone(browser):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+    async with serving() as stage, new_user(browser, stage.url, **phone) as user:
+        await make_market(stage)
+        await user.open(stage.exchange.open_account("user", True))
+        await user.page.tap('#phone-tabs [data-tab="trade"]')
+        await user.page.tap("#arm")
+        await user.page.tap('[data-price="bid"]')
+        await user.page.tap('[data-side="buy"]')
+        await user.until("onebook.orders.length === 1")
+        await user.page.tap('#phone-tabs [data-tab="orders"]')
+        button = user.page.locator("#orders tbody button")
+        box = await button.bounding_box()
+        assert box["x"] + box["width"] <= 390
+        await button.tap()
+        await user.until("onebook.orders.length === 0")
+
+
 async def test_a_flash_crash_moves_the_chart_and_is_marked_on_it(browser):
     async with live_exchange(Settings(speed=10.0)) as live, new_user(browser, live.url) as user:
         await user.open(live.accounts[0], live.exchange.open_admin())
