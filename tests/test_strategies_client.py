@@ -266,3 +266,15 @@ async def test_a_closed_client_leaves_no_task_behind() -> None:
             await client.open("SIM")
         own = {task for task in asyncio.all_tasks() - before if "client" in repr(task.get_coro())}
         assert own == set()
+
+
+async def test_a_mistake_of_the_program_ends_the_client_and_leaves_nobody_waiting() -> None:
+    class Broken(ExchangeClient):
+        def _take_reply(self, message: dict[str, Any]) -> None:
+            raise AssertionError("a mistake")
+
+    async with live_exchange(QUICK) as live:
+        key = live.accounts[0]
+        async with Broken(live.url, key.key, key.secret) as client:
+            with pytest.raises(AssertionError, match="a mistake"):
+                await client.open("SIM")

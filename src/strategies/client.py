@@ -9,6 +9,7 @@ import json
 import random
 import time
 from collections import deque
+from typing import Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
@@ -66,13 +67,13 @@ class ExchangeClient:
         self._socket: ClientConnection | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
-        self._failure: ExchangeError | None = None
+        self._failure: BaseException | None = None
         self._pending: dict[int, tuple[asyncio.Future[Json], str, str, int]] = {}
         self._next_id = 1
         self._last_fill_id = -1  # -1: not yet known
         self._waiting_reports: list[Json] | None = None
 
-    async def __aenter__(self) -> "ExchangeClient":
+    async def __aenter__(self) -> Self:
         await self.rest.open()
         return self
 
@@ -98,6 +99,7 @@ class ExchangeClient:
         desk = self.desks[symbol] = Desk(described[symbol])
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._stay_connected())
+            self._keeper.add_done_callback(self._keeper_ended)
         elif self._ready.is_set():
             if self.rest.has_key:
                 self._waiting_reports = []
@@ -358,7 +360,12 @@ class ExchangeClient:
         self.n_errors += 1
         self.errors.append(f"{type(error).__name__}: {error}")
 
-    def _fail(self, error: ExchangeError) -> None:
+    def _keeper_ended(self, keeper: "asyncio.Task[None]") -> None:
+        """A mistake of the program itself must not leave anybody waiting for ever."""
+        if not keeper.cancelled() and (error := keeper.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
         """There is no going on; whoever waits is told."""
         self._ready.clear()
         self._failure = error
