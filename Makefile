@@ -43,7 +43,7 @@ fuzz: .venv/dev
 	touch $@
 
 .venv/dev: .venv/core
-	$(INSTALL) --editable '.[dev,rl]'
+	$(INSTALL) --editable '.[dev,rl,tune]'
 	touch $@
 
 .venv/bench: .venv/core

@@ -1,95 +1,239 @@
-"""Run a strategy on many simulated markets without sockets and say how it did.
+"""Compare strategies on the same simulated markets, without sockets.
 
-    backtest.py --strategy skew --param half_spread=1.5 --episodes 200
+    backtest.py --strategies symmetric,skew,avellaneda_stoikov,glft,rl --episodes 1000
 
-Each episode is a fresh market with its own seed: --seed, --seed + 1, ...
+Each episode is a fresh market with its own seed: --seed, --seed + 1, ... Every strategy, the same
+class that trades live, meets the same seeds. Figures are means over episodes with 95% bootstrap
+intervals, in ticks, lots and tick-lots. Sharpe is mean / standard deviation of the episodes' P&L
+(not annualized). Reward is that of the task: of the policy's card when rl takes part, else of the
+--market file, else spread captured - 0.01 position^2 + 0.001 unrealized P&L a step. Differences are
+paired by seed: rl (without it the strategy named first) less each other one.
 """
 
 import argparse
 import json
+import os
 import sys
-from math import sqrt
+import time
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-from exchange.engine.codes import N_PARTICIPANTS
-from exchange.simulation.presets import PRESETS, new_simulated_markets
-from strategies.backtest import Entrant, run_backtest
-from strategies.metrics import Metrics
-from strategies.registry import StrategyError, new_strategy
+from rl.comparison import compare
+from rl.config import ConfigError, TaskConfig
+from rl.contest import Contestant, Episodes, run_contest
+from rl.market_file import REWARD_FIELDS, read_market
+from rl.page import write_page
+from rl.provenance import provenance
+from strategies.registry import StrategyError
+from strategies.rl_mm import RLMarketMaker
 
-FIGURES = (
-    "pnl",
-    "max_drawdown",
-    "mean_abs_position",
-    "n_fills",
-    "volume",
-    "fill_rate",
-    "captured_spread",
-    "realized_spread",
-    "adverse_selection",
-)
+MAIN = {"sharpe": "Sharpe", "pnl": "P&L", "reward": "reward", "max_drawdown": "drawdown"}
+DETAILS = {
+    "captured_spread": "captured",
+    "realized_spread": "realized",
+    "adverse_selection_1s": "adverse 1 s",
+    "adverse_selection_5s": "adverse 5 s",
+    "fill_rate": "fill rate",
+    "mean_abs_position": "mean |pos|",
+    "max_abs_position": "max |pos|",
+    "volume": "lots",
+    "turnover": "turnover",
+}
 
 
 def main() -> int:
     """Parse, run, print."""
-    arguments = parse_arguments()
+    parser = new_parser()
+    arguments = parser.parse_args()
+    console = Console(stderr=True)
     try:
-        new_strategy(arguments.strategy, arguments.param)
-        episodes = [run_episode(arguments, n) for n in range(arguments.episodes)]
-    except StrategyError as error:
+        check_numbers(arguments)
+        contestants = read_contestants(arguments)
+        task = read_task(arguments, contestants)
+        results, seconds = run(arguments, contestants, task, console)
+    except (StrategyError, ConfigError) as error:
         print(f"backtest: {error}", file=sys.stderr)
         return 2
-    report = summarize(episodes)
+    except KeyboardInterrupt:
+        print("backtest: stopped", file=sys.stderr)
+        return 130
+    reference = "rl" if "rl" in results else next(iter(results))
+    report = compare(results, reference)
+    report |= describe(arguments, contestants, task, seconds)
+    if arguments.report is not None:
+        write_page(arguments.report, results, report)
+        console.print(f"wrote {arguments.report}")
     if arguments.json:
-        print(json.dumps({"name": arguments.strategy, "param": arguments.param, **report}))
-        return 0
-    width = max(len(name) for name in report)
-    for name, value in report.items():
-        print(f"{name:<{width}}  {value if isinstance(value, int) else format(value, '.3f')}")
+        print(json.dumps(report))
+    else:
+        show(Console(), report)
     return 0
 
 
-def parse_arguments() -> argparse.Namespace:
+def new_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    this = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--strategy", required=True, help="a name, or path/to/file.py:Class")
-    parser.add_argument("--param", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="default")
-    parser.add_argument("--episodes", type=int, default=100)
-    parser.add_argument("--steps", type=int, default=1_000, help="of 250 ms (default 1000)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = parser.parse_args()
-    if arguments.episodes < 2 or arguments.steps < 1 or arguments.seed < 0:
-        parser.error("--episodes must be 2 or more, --steps 1 or more, --seed 0 or more")
-    return arguments
+    this.add_argument(
+        "--strategies", required=True, help="names, or path/to/file.py:Class, by commas"
+    )
+    this.add_argument("--param", action="append", default=[], metavar="NAME.KEY=VALUE")
+    this.add_argument("--tuned", action="append", default=[], type=Path, metavar="FILE",
+                      help="parameters as tune_strategy.py --save wrote them")  # fmt: skip
+    this.add_argument("--market", default="default", help="a preset, or a JSON file of parameters")
+    this.add_argument("--episodes", type=int, default=100)
+    this.add_argument("--steps", type=int, help="decisions an episode (default 1000)")
+    this.add_argument("--seed", type=int, default=0)
+    this.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    this.add_argument("--json", action="store_true", help="print one JSON object")
+    this.add_argument("--report", type=Path, metavar="FILE", help="write one HTML page")
+    return this
 
 
-def run_episode(arguments: argparse.Namespace, n: int) -> Metrics:
-    """One market from its start, with a fresh strategy."""
-    markets = new_simulated_markets(1, [arguments.seed + n], preset=arguments.preset)
-    strategy = new_strategy(arguments.strategy, arguments.param)
-    (trader,) = run_backtest(markets, [Entrant(strategy, N_PARTICIPANTS)], arguments.steps)
-    return trader.metrics()
+def check_numbers(arguments: argparse.Namespace) -> None:
+    """What argparse does not know."""
+    if arguments.episodes < 2 or arguments.processes < 1:
+        raise ConfigError("--episodes must be 2 or more, --processes 1 or more")
+    if not 0 <= arguments.seed <= 2**62 - arguments.episodes:
+        raise ConfigError("seeds are whole numbers within 0 .. 2**62 - 1")
 
 
-def summarize(episodes: list[Metrics]) -> dict[str, Any]:
-    """Means over the episodes, in ticks, lots and tick-lots; P&L with its spread."""
-    pnl = np.array([episode.pnl for episode in episodes])
-    deviation = float(pnl.std(ddof=1))
-    report: dict[str, Any] = {"episodes": len(episodes)}
-    for name in FIGURES:
-        known = [value for value in (getattr(e, name) for e in episodes) if value is not None]
-        report[name] = round(float(np.mean(known)), 4) if known else 0.0
-    report["pnl_standard_error"] = round(deviation / sqrt(len(pnl)), 4)
-    report["pnl_deviation"] = round(deviation, 4)
-    report["sharpe_of_episodes"] = round(float(pnl.mean()) / deviation, 4) if deviation else 0.0
-    report["episode_s"] = episodes[0].duration_s
-    return report
+def read_contestants(arguments: argparse.Namespace) -> dict[str, Contestant]:
+    """Who takes part, by name, each tried once so that what is wrong is said at once."""
+    names = [name for name in arguments.strategies.split(",") if name]
+    if not names or len(set(names)) < len(names):
+        raise StrategyError("--strategies are different names, divided by commas")
+    words: dict[str, dict[str, str]] = {name: {} for name in names}
+    for path in arguments.tuned:
+        name, parameters = read_tuned(path)
+        words_of(words, name, str(path)).update(parameters)
+    for text in arguments.param:
+        owner = next((name for name in names if text.startswith(f"{name}.")), None)
+        if owner is None or "=" not in text:
+            raise StrategyError(f"--param {text!r} is not NAME.KEY=VALUE of {', '.join(names)}")
+        key, _, value = text[len(owner) + 1 :].partition("=")
+        words[owner][key] = value
+    found = {
+        name: Contestant(name, tuple(f"{k}={v}" for k, v in of.items()))
+        for name, of in words.items()
+    }
+    for contestant in found.values():
+        contestant.new()
+    return found
+
+
+def read_tuned(path: Path) -> tuple[str, dict[str, str]]:
+    """Name and parameters out of a file of tune_strategy.py."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return str(values["strategy"]), {k: str(v) for k, v in values["parameters"].items()}
+    except OSError as error:
+        raise StrategyError(f"--tuned {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StrategyError(f"{path} was not written by tune_strategy.py --save") from error
+
+
+def words_of(words: dict[str, dict[str, str]], name: str, source: str) -> dict[str, str]:
+    """The parameters so far of the strategy that a file is about."""
+    if name not in words:
+        raise StrategyError(f"{source} is about {name!r}, which does not take part")
+    return words[name]
+
+
+def read_task(arguments: argparse.Namespace, contestants: dict[str, Contestant]) -> TaskConfig:
+    """The market, and the reward that everybody is measured by."""
+    values = read_market(arguments.market)
+    if arguments.steps is not None:
+        values["episode_steps"] = arguments.steps
+    if "rl" in contestants and not set(values) & set(REWARD_FIELDS):
+        maker = contestants["rl"].new()
+        assert isinstance(maker, RLMarketMaker)
+        card = maker.policy.card["task"]
+        values |= {name: card[name] for name in REWARD_FIELDS if name in card}
+    return TaskConfig.from_dict(values)
+
+
+def run(
+    arguments: argparse.Namespace,
+    contestants: dict[str, Contestant],
+    task: TaskConfig,
+    console: Console,
+) -> tuple[dict[str, Episodes], float]:
+    """Everybody on every seed; the seconds it took."""
+    seeds = range(arguments.seed, arguments.seed + arguments.episodes)
+    columns = TextColumn("episodes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    start = time.perf_counter()
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("episodes", total=len(contestants) * len(seeds))
+        found = run_contest(
+            list(contestants.values()),
+            task,
+            seeds,
+            n_processes=arguments.processes,
+            progress=lambda n: progress.advance(bar, n),
+        )
+    return dict(zip(contestants, found, strict=True)), time.perf_counter() - start
+
+
+def describe(
+    arguments: argparse.Namespace,
+    contestants: dict[str, Contestant],
+    task: TaskConfig,
+    seconds: float,
+) -> dict[str, Any]:
+    """What was run, so that it can be run again."""
+    n_decisions = len(contestants) * arguments.episodes * task.episode_steps
+    return {
+        "market": arguments.market,
+        "episodes": arguments.episodes,
+        "seeds": [arguments.seed, arguments.seed + arguments.episodes - 1],
+        "parameters": {name: list(who.parameters) for name, who in contestants.items()},
+        "task": task.as_dict(),
+        "processes": arguments.processes,
+        "seconds": round(seconds, 2),
+        "decisions_per_s": round(n_decisions / seconds),
+        **provenance(),
+    }
+
+
+def show(console: Console, report: dict[str, Any]) -> None:
+    """Three tables: the main figures, what is behind them, differences."""
+    first, last = report["seeds"]
+    console.print(
+        f"{report['market']}: {report['episodes']} episodes of {report['task']['episode_steps']} "
+        f"decisions, seeds {first}-{last}; mean [95% interval]; {report['seconds']} s"
+    )
+    rows = report["strategies"]
+    main_table = Table("strategy", *(f"{label}" for label in MAIN.values()))
+    details = Table("strategy", *DETAILS.values())
+    for name, figures in rows.items():
+        main_table.add_row(name, *(interval(figures[key]) for key in MAIN))
+        details.add_row(name, *(number(figures[key]["mean"]) for key in DETAILS))
+    console.print(main_table, details)
+    if report["paired"]:
+        paired = Table(f"{report['reference']} less", *MAIN.values())
+        for name, figures in report["paired"].items():
+            paired.add_row(name, *(interval(figures[key]) for key in MAIN))
+        console.print(paired)
+
+
+def interval(value: dict[str, float | None]) -> str:
+    """Mean and interval; a dash for what nobody knows."""
+    if value["mean"] is None:
+        return "-"
+    return f"{number(value['mean'])} [{number(value['low'])}, {number(value['high'])}]"
+
+
+def number(value: float | None) -> str:
+    """As many digits as are worth reading."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{1 if abs(value) >= 20 else 2}f}"
 
 
 if __name__ == "__main__":

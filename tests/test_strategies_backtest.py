@@ -152,7 +152,7 @@ def test_the_mirror_knows_the_best_prices_after_every_event() -> None:
     """Against the depth, one command at a time, with every kind of event on the way."""
     markets = new_markets(1)
     door, random = Door(markets), np.random.default_rng(1)
-    mirror = BookMirror(markets[0])
+    mirror = BookMirror(markets[0].orders)
     for _ in range(3_000):
         account, side = int(random.integers(4, 8)), int(random.integers(0, 2))
         price, lots = int(random.integers(9_995, 10_006)), int(random.integers(1, 9))

@@ -24,6 +24,9 @@ STEP_NS = 250_000_000
 BUY, SELL = int(Side.BUY), int(Side.SELL)
 REJECTED = int(EventKind.REJECTED)
 TRADED = int(EventKind.TRADED)
+ACCOUNT, MAKER_ACCOUNT, KIND, REASON = (  # places in an event's row
+    Event._fields.index(name) for name in ("account", "maker_account", "kind", "reason")
+)
 Advance = Callable[[Markets, int, int], int]
 
 
@@ -56,8 +59,13 @@ class Backtest:
         self.step_ns = step_ns
         self._advance = advance
         self._door = Door(markets)
-        self._mirrors = [BookMirror(market) for market in markets]
         self._depths = np.zeros(len(markets), DEPTH)
+        # plain arrays over the same memory: a record's fields by name cost more than a decision
+        self._accounts, self._events, self._n_events = (
+            np.asarray(markets[name]) for name in ("accounts", "events", "n_events")
+        )
+        self._orders, self._ids = markets["orders"], np.asarray(markets["orders"]["order_id"])
+        self._order_bytes = np.asarray(markets["orders"]).view(np.uint8)
         self._in_order = sorted(entrants, key=lambda entrant: (entrant.account, entrant.instrument))
         self._traders = {
             (entrant.account, entrant.instrument): Trader(
@@ -93,8 +101,9 @@ class Backtest:
         for instrument in range(len(self.markets)):
             until_ns = int(now_ns[instrument]) + self.step_ns
             while now_ns[instrument] < until_ns:
+                resting = self._order_bytes[instrument].copy()
                 self._advance(self.markets, instrument, until_ns)
-                self._read_events(instrument)
+                self._read_events(instrument, resting)
 
     def _write_depths(self) -> None:
         for market, depth in zip(self.markets, self._depths, strict=True):
@@ -108,6 +117,7 @@ class Backtest:
         return self._trader(entrant).act(depth, account, own_bid, own_ask)
 
     def _apply(self, entrant: Entrant, command: Command) -> None:
+        resting = self._order_bytes[entrant.instrument].copy()
         if isinstance(command, SendQuote):
             self._apply_quote(entrant, command)
         else:
@@ -122,7 +132,7 @@ class Backtest:
             )
             if result > 0:
                 self._trader(entrant).count_order(command.quantity)
-        self._read_events(entrant.instrument)
+        self._read_events(entrant.instrument, resting)
 
     def _apply_quote(self, entrant: Entrant, command: SendQuote) -> None:
         account = self._account(entrant)
@@ -142,21 +152,30 @@ class Backtest:
         if int(account["ask_quote_id"]) not in before:
             self._trader(entrant).count_order(command.ask_quantity)
 
-    def _read_events(self, instrument: int) -> None:
-        """Give each fill and refusal to its trader."""
-        mirror = self._mirrors[instrument]
-        n_events = int(self.markets["n_events"][instrument])
+    def _read_events(self, instrument: int, resting: Any) -> None:
+        """Give each fill and refusal to its trader. resting: bytes of the orders before."""
+        n_events = int(self._n_events[instrument])
+        rows = self._events[instrument, :n_events].tolist()
+        trades = False
+        for row in rows:
+            kind = row[KIND]
+            if kind == TRADED:
+                trades |= (row[ACCOUNT], instrument) in self._traders
+                trades |= (row[MAKER_ACCOUNT], instrument) in self._traders
+            elif kind == REJECTED and (row[ACCOUNT], instrument) in self._traders:
+                reason = RejectReason(row[REASON]).name.lower()
+                self._traders[row[ACCOUNT], instrument].count_refusal(reason)
+        if trades:  # few steps have one, so the book is followed through those alone
+            self._read_trades(instrument, rows, BookMirror(resting.view(self._orders.dtype)))
+
+    def _read_trades(self, instrument: int, rows: list[Any], mirror: BookMirror) -> None:
         taker_order_id = mid_twice = 0
-        for row in self.markets["events"][instrument, :n_events].tolist():
+        for row in rows:
             event = Event._make(row)
             if event.kind == TRADED:
                 if event.order_id != taker_order_id:  # a sweep is one command
                     taker_order_id, mid_twice = event.order_id, mirror.mid_twice()
                 self._give_fills(instrument, event, mid_twice)
-            elif event.kind == REJECTED:
-                trader = self._traders.get((event.account, instrument))
-                if trader is not None:
-                    trader.count_refusal(RejectReason(event.reason).name.lower())
             mirror.apply(event)
 
     def _give_fills(self, instrument: int, event: Event, mid_twice: int) -> None:
@@ -178,16 +197,17 @@ class Backtest:
         return self._traders[entrant.account, entrant.instrument]
 
     def _account(self, entrant: Entrant) -> Any:
-        return self.markets["accounts"][entrant.instrument, entrant.account]
+        return self._accounts[entrant.instrument, entrant.account]
 
     def _resting(self, entrant: Entrant, order_id: int) -> Resting | None:
         """The quote order of this id if it still rests; ids carry their slot in the low bits."""
         if order_id == 0:
             return None
-        orders = self.markets["orders"]
-        order = orders[entrant.instrument, order_id % orders.shape[1]]
-        if order["order_id"] != order_id:
+        ids = self._ids[entrant.instrument]
+        slot = order_id % len(ids)
+        if ids[slot] != order_id:
             return None
+        order = self._orders[entrant.instrument, slot]
         return Resting(int(order["price"]), int(order["quantity"]))
 
 

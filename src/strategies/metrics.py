@@ -46,6 +46,7 @@ class Metrics:
     sharpe_interval: float | None  # the same per interval, not annualized
     max_drawdown: float  # largest fall of equity below its earlier peak
     mean_abs_position: float  # lots, weighted by time
+    max_abs_position: int  # lots
     duration_s: float  # market time
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,6 +81,7 @@ def measure(fills: Array, samples: Array, lots_ordered: int) -> Metrics:
         sharpe_interval=interval,
         max_drawdown=max_drawdown(money) / FEE_UNITS,
         mean_abs_position=mean_abs_position(fills, samples),
+        max_abs_position=int(np.abs(_positions(fills, samples)).max()),
         duration_s=int(samples["time_ns"][-1] - samples["time_ns"][0]) / NS,
     )
 
@@ -199,7 +201,13 @@ def mean_abs_position(fills: Array, samples: Array) -> float:
     start, end = int(samples["time_ns"][0]), int(samples["time_ns"][-1])
     if end == start:
         return float(abs(int(samples["position"][0])))
-    signed = np.where(fills["is_buy"] == 1, fills["quantity"], -fills["quantity"])
-    held = int(samples["position"][0]) + np.concatenate([[0], np.cumsum(signed)])
+    held = _positions(fills, samples)
     times = np.concatenate([[start], np.clip(fills["time_ns"], start, end), [end]])
     return int((np.abs(held) * np.diff(times)).sum()) / (end - start)
+
+
+def _positions(fills: Array, samples: Array) -> Array:
+    """Lots held at the start and after each fill, (n_fills + 1,)."""
+    signed = np.where(fills["is_buy"] == 1, fills["quantity"], -fills["quantity"])
+    held: Array = int(samples["position"][0]) + np.concatenate([[0], np.cumsum(signed)])
+    return held

@@ -33,15 +33,17 @@ class Event(NamedTuple):
 
 
 class BookMirror:
-    """Resting orders by id and quantities by price, as of the last event applied."""
+    """Resting orders by id and quantities by price, as of the last event applied.
 
-    def __init__(self, market: Any) -> None:
+    orders: (n_orders,), the orders of a MARKET at the start.
+    """
+
+    def __init__(self, orders: Any) -> None:
         self._orders: dict[int, list[int]] = {}  # id -> [side, price, lots]
         self._levels: tuple[SortedDict[int, int], SortedDict[int, int]] = (
             SortedDict(),
             SortedDict(),
         )
-        orders = market.orders
         resting = orders[orders["order_id"] != 0]
         for order in resting[["order_id", "side", "price", "quantity"]].tolist():
             self._rest(*order)
