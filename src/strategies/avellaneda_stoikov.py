@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from math import inf, log
-from typing import Literal
+from typing import ClassVar, Literal
 
 from strategies.strategy import Quote, View, check_not_negative, check_positive, quote_around
+from strategies.tuning import Range
 
 
 @dataclass
@@ -30,6 +31,13 @@ class AvellanedaStoikov:
     time_left_max_s: float = 12.5
     quantity: int = 3  # lots a side
     position_max: int = 50  # lots; q_max of the infinite horizon
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "risk_aversion": Range(0.005, 3.0, log=True),
+        "fill_decay": Range(0.3, 5.0, log=True),
+        "time_left_max_s": Range(2.0, 100.0, log=True),
+        "quantity": Range(1, 10),
+    }
 
     def __post_init__(self) -> None:
         check_positive(

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil, exp, inf, log, log2, sqrt
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from strategies.strategy import Quote, View, check_not_negative, check_positive, quote_around
+from strategies.tuning import Range
 
 EXACT_POSITION_MAX = 60  # lots: beyond, v can leave the range of floats
 RELAXATIONS_MAX = 30.0  # e-foldings of the second mode after which the end is out of sight
@@ -37,6 +38,13 @@ class Glft:
     form: Literal["closed_form", "exact"] = "closed_form"
     quantity: int = 3  # lots a side
     position_max: int = 50  # lots; q_max of the exact form
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "risk_aversion": Range(0.005, 30.0, log=True),
+        "fill_decay": Range(0.3, 5.0, log=True),
+        "fill_rate": Range(0.1, 5.0, log=True),
+        "quantity": Range(1, 10),
+    }
 
     def __post_init__(self) -> None:
         check_positive(

@@ -1,8 +1,10 @@
 """A trend follower that takes: buys what has risen, sells what has fallen."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from strategies.strategy import Quote, Take, View, check_not_negative, check_positive
+from strategies.tuning import Range
 
 
 @dataclass
@@ -19,6 +21,14 @@ class Momentum:
     entry: float = 1.5  # ticks of difference that open a position
     exit: float = 0.3  # ticks below which it is closed
     quantity: int = 5  # lots held
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "fast_s": Range(0.5, 8.0, log=True),
+        "slow_s": Range(8.5, 120.0, log=True),
+        "entry": Range(0.5, 8.0),
+        "exit": Range(0.0, 0.5),
+        "quantity": Range(1, 10),
+    }
 
     _fast: float | None = field(default=None, init=False, repr=False)
     _slow: float = field(default=0.0, init=False, repr=False)

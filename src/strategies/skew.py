@@ -1,8 +1,10 @@
 """Linear inventory skew: the quote leans against the position, in proportion to it."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from strategies.strategy import Quote, View, check_not_negative, check_positive, quote_around
+from strategies.tuning import Range
 
 
 @dataclass
@@ -18,6 +20,12 @@ class SkewMaker:
     skew: float = 0.3  # ticks that the quote moves for each lot of position
     quantity: int = 3  # lots a side
     position_max: int = 50  # lots
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "half_spread": Range(0.0, 4.0),
+        "skew": Range(0.01, 2.0, log=True),
+        "quantity": Range(1, 10),
+    }
 
     def __post_init__(self) -> None:
         check_not_negative(half_spread=self.half_spread, skew=self.skew)

@@ -1,8 +1,10 @@
 """The plainest market maker: both sides equally far from the mid, whatever the position."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from strategies.strategy import Quote, View, check_not_negative, check_positive, quote_around
+from strategies.tuning import Range
 
 
 @dataclass
@@ -16,6 +18,12 @@ class SymmetricMaker:
     half_spread: float = 1.5  # ticks
     quantity: int = 3  # lots a side
     position_max: int = 50  # lots
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "half_spread": Range(0.0, 6.0),
+        "quantity": Range(1, 10),
+        "position_max": Range(2, 100, log=True),
+    }
 
     def __post_init__(self) -> None:
         check_not_negative(half_spread=self.half_spread)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from math import expm1
 from random import Random
+from typing import ClassVar
 
 from strategies.strategy import Quote, Take, View, check_positive
+from strategies.tuning import Range
 
 
 @dataclass
@@ -19,6 +21,11 @@ class RandomTaker:
     quantity: int = 2  # lots, at most; the smallest is 1
     position_max: int = 20  # lots, either way
     seed: int = 0
+
+    SEARCH: ClassVar[dict[str, Range]] = {
+        "rate": Range(0.01, 2.0, log=True),
+        "quantity": Range(1, 5),
+    }
 
     _random: Random = field(init=False, repr=False)
     _time_ns: int | None = field(default=None, init=False, repr=False)
