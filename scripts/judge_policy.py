@@ -1,88 +1,103 @@
-"""Does the policy win? Baselines tuned on tuning seeds, everything compared on held-out test seeds.
+"""Does the policy win? Tuned baselines and the policy on held-out test seeds, paired by seed.
 
-Every family is tuned twice over its grid, for the mean reward of the task and for the Sharpe ratio
-across episodes; both come to the test. Differences are paired by seed, with 95% intervals.
+symmetric, skew, avellaneda_stoikov and glft are each searched twice on tuning seeds, for Sharpe and
+for the task's mean reward, with --budget market steps a search (default: as many as the policy was
+trained on). `--out results.json` is what write_results.py makes docs/RESULTS.md of.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from itertools import product
+import time
 from pathlib import Path
 from typing import Any
 
+try:
+    import optuna  # noqa: F401
+except ImportError:
+    sys.exit("tuning the baselines needs Optuna: pip install -e '.[tune]'")
+
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from exchange.simulation.presets import PRESETS
-from rl.baselines import quoter
-from rl.config import TaskConfig
-from rl.evaluate import TEST_SEEDS, TUNING_SEEDS, evaluate, evaluate_quoter
-from rl.scores import Scores, paired
-from strategies.avellaneda_stoikov import AvellanedaStoikov
-from strategies.glft import Glft
+from rl.evaluate import TEST_SEEDS, TUNING_SEEDS
+from rl.judge import Plan, judge
+from rl.provenance import provenance
 from strategies.policy import PolicyError, load_policy
-from strategies.skew import SkewMaker
-from strategies.symmetric_mm import SymmetricMaker
+from strategies.rl_mm import SHIPPED_POLICY
 
-SHIPPED = Path(__file__).parents[1] / "models" / "rl_mm_agent.zip"
-FAMILIES: dict[str, tuple[Any, dict[str, list[Any]]]] = {
-    "symmetric": (SymmetricMaker, {"half_spread": [0.5, 1.0, 1.5, 2.0], "quantity": [1, 2, 5]}),
-    "skew": (
-        SkewMaker,
-        {
-            "half_spread": [0.75, 1.0, 1.25],
-            "skew": [0.1, 0.2, 0.3, 0.4],
-            "quantity": [1, 2, 3, 5],
-        },
-    ),
-    "avellaneda_stoikov": (
-        AvellanedaStoikov,
-        {
-            "risk_aversion": [0.03, 0.1, 0.3, 1.0],
-            "time_left_max_s": [12.5, 50.0],
-            "quantity": [1, 2, 5],
-        },
-    ),
-    "glft": (Glft, {"risk_aversion": [0.3, 1.0, 3.0, 10.0], "quantity": [1, 2, 3, 5]}),
-}
+REGIMES = "default,volatile,thin,informed"
 
 
-def candidates(family: str) -> Iterator[dict[str, Any]]:
-    """Every point of the family's grid."""
-    grid = FAMILIES[family][1]
-    for values in product(*grid.values()):
-        yield dict(zip(grid, values, strict=True))
+def main() -> int:
+    """Parse arguments, judge, print."""
+    arguments = new_parser().parse_args()
+    console = Console(stderr=True, width=200)
+    start = time.perf_counter()
+    try:
+        plan = read_plan(arguments)
+        result = judge(plan, n_processes=arguments.processes, say=console.print)
+    except (PolicyError, ValueError) as error:
+        print(f"judge_policy: {error}", file=sys.stderr)
+        return 2
+    result |= {"seconds": round(time.perf_counter() - start, 1), **provenance()}
+    for market, found in result["markets"].items():
+        show(console, market, found, result["baselines"])
+    if arguments.out is not None:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if arguments.json:
+        print(json.dumps(result))
+    return 0
 
 
-def tune(task: TaskConfig, seeds: Any, console: Console) -> dict[str, dict[str, Any]]:
-    """The best parameters of each family on the seeds, by reward and by Sharpe."""
-    best: dict[str, dict[str, Any]] = {}
-    for family, (maker, _) in FAMILIES.items():
-        points = list(candidates(family))
-        scores = [
-            evaluate_quoter(quoter(maker(**point)), task, seeds)
-            for point in track(points, f"tuning {family}", console=console)
-        ]
-        by_reward = max(range(len(points)), key=lambda i: scores[i].objective)
-        by_sharpe = max(range(len(points)), key=lambda i: scores[i].sharpe)
-        best[f"{family} (reward)"] = {"family": family, "parameters": points[by_reward]}
-        best[f"{family} (sharpe)"] = {"family": family, "parameters": points[by_sharpe]}
-    return best
+def new_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    this = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    this.add_argument("--model-path", type=Path, default=SHIPPED_POLICY)
+    this.add_argument("--runs", type=Path, nargs="*", default=[], metavar="FILE",
+                      help="the policies of all training seeds, judged too")  # fmt: skip
+    this.add_argument("--markets", default=REGIMES, help=f"presets (default {REGIMES})")
+    this.add_argument("--budget", type=int, help="market steps of each search")
+    this.add_argument("--tuning-seeds", type=int, default=len(TUNING_SEEDS), help="how many")
+    this.add_argument("--test-seeds", default=f"{TEST_SEEDS.start}-{TEST_SEEDS.stop - 1}",
+                      metavar="FIRST-LAST")  # fmt: skip
+    this.add_argument("--seed", type=int, default=0, help="of the searches")
+    this.add_argument("--processes", type=int, default=2)
+    this.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
+    this.add_argument("--json", action="store_true", help="print one JSON object")
+    return this
 
 
-def judge(policy: Any, task: TaskConfig, baselines: Any, seeds: Any, console: Console) -> Any:
-    """Scores of everybody on the same seeds, and paired differences policy - baseline."""
-    found: dict[str, Scores] = {"rl": evaluate(policy, task, seeds)}
-    for name, baseline in track(baselines.items(), f"testing on {task.market}", console=console):
-        maker = FAMILIES[baseline["family"]][0](**baseline["parameters"])
-        found[name] = evaluate_quoter(quoter(maker), task, seeds)
-    return {
-        "strategies": {name: scores.report() for name, scores in found.items()},
-        "paired": {name: paired(found["rl"], found[name]) for name in baselines},
-    }
+def read_plan(arguments: argparse.Namespace) -> Plan:
+    """What the options ask for; ValueError when it cannot be."""
+    markets = tuple(arguments.markets.split(","))
+    unknown = [market for market in markets if market not in PRESETS]
+    if unknown:
+        raise ValueError(f"no market {unknown[0]!r}: choose of {', '.join(PRESETS)}")
+    card = load_policy(arguments.model_path).card
+    trained = int(card.get("training", {}).get("timesteps", 0))
+    budget = arguments.budget or trained
+    if budget < 1 or arguments.processes < 1 or arguments.tuning_seeds < 2:
+        raise ValueError("--budget and --processes are 1 or more, --tuning-seeds 2 or more")
+    tuning = range(TUNING_SEEDS.start, TUNING_SEEDS.start + arguments.tuning_seeds)
+    test = read_seeds(arguments.test_seeds)
+    if test.start < tuning.stop and tuning.start < test.stop:
+        raise ValueError(f"test seeds {arguments.test_seeds} are tuned on")
+    return Plan(
+        arguments.model_path, markets, budget, test, tuple(arguments.runs), tuning, arguments.seed
+    )
+
+
+def read_seeds(text: str) -> range:
+    """FIRST-LAST, both included."""
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit() and int(first) < int(last)):
+        raise ValueError(f"seeds {text!r} are not FIRST-LAST")
+    return range(int(first), int(last) + 1)
 
 
 def show(console: Console, market: str, result: Any, baselines: Any) -> None:
@@ -92,7 +107,7 @@ def show(console: Console, market: str, result: Any, baselines: Any) -> None:
     )
     for name, report in result["strategies"].items():
         parameters = baselines.get(name, {}).get("parameters", {})
-        label = f"{name} {', '.join(f'{k}={v:g}' for k, v in parameters.items())}".strip()
+        label = f"{name} {', '.join(f'{k}={v}' for k, v in parameters.items())}".strip()
         difference = result["paired"].get(name)
         cells = [interval(report[key]) for key in ("pnl", "sharpe", "reward")]
         cells.append(f"{report['inventory']:.2f}")
@@ -108,34 +123,5 @@ def interval(value: dict[str, float]) -> str:
     return f"{value['mean']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
 
 
-def main() -> None:
-    """Parse arguments, tune, test, print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--model-path", type=Path, default=SHIPPED)
-    parser.add_argument("--markets", default="default", help="presets, as default,volatile,thin")
-    parser.add_argument("--tuning-seeds", type=int, default=len(TUNING_SEEDS))
-    parser.add_argument("--test-seeds", type=int, default=len(TEST_SEEDS))
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = parser.parse_args()
-    console = Console(stderr=True, width=200)
-    markets = arguments.markets.split(",")
-    unknown = [market for market in markets if market not in PRESETS]
-    if unknown or min(arguments.tuning_seeds, arguments.test_seeds) < 2:
-        sys.exit(f"judge_policy.py: markets are of {', '.join(PRESETS)}; seeds at least 2")
-    try:
-        policy = load_policy(arguments.model_path)
-    except PolicyError as error:
-        sys.exit(f"judge_policy.py: {error}")
-    task = TaskConfig.from_dict(policy.card["task"])
-    baselines = tune(task, TUNING_SEEDS[: arguments.tuning_seeds], console)
-    results = {}
-    for market in markets:
-        test = TEST_SEEDS[: arguments.test_seeds]
-        results[market] = judge(policy, task.change(market=market), baselines, test, console)
-        show(console, market, results[market], baselines)
-    if arguments.json:
-        print(json.dumps({"baselines": baselines, "markets": results}))
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -210,7 +210,9 @@ def _rounded(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def _defaults(search: Search) -> dict[str, Any] | None:
     """The strategy's own values of what is searched; None when one lies outside its range."""
-    known = {item.name: item.default for item in fields(find_strategy(search.strategy))}
+    known: dict[str, Any] = {
+        item.name: item.default for item in fields(find_strategy(search.strategy))
+    }
     found = {name: known[name] for name in search.searched()}
     for name, bounds in search.searched().items():
         if not isinstance(found[name], int | float) or not bounds.low <= found[name] <= bounds.high:
