@@ -106,7 +106,7 @@ def _tuned(plan: Plan, task: TaskConfig, spread: Any, say: Say) -> dict[str, Jso
 
 def _compare(plan: Plan, task: TaskConfig, baselines: Mapping[str, Json], spread: Any) -> Json:
     """Everybody's scores on the test seeds, and the policy less each baseline."""
-    policy = list(spread(_score_policy, [(plan.model_path, task, plan.test_seeds)]))[0]
+    (policy,) = spread(_score_policy, [(plan.model_path, task, plan.test_seeds)])
     entries = [(_contestant(row), task, plan.test_seeds) for row in baselines.values()]
     found = dict(zip(baselines, spread(_score, entries), strict=True))
     return {

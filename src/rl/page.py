@@ -62,6 +62,14 @@ def page(results: Mapping[str, Episodes], report: Json) -> str:
     )
 
 
+def standalone(chart: str) -> str:
+    """A chart of `rl.figures` as the text of an SVG file, with its colors and a background."""
+    head, _, rest = chart.partition(">")
+    style = STYLE.read_text(encoding="utf-8")
+    back = '<rect width="100%" height="100%" style="fill: var(--panel)"/>'
+    return f"{head}><style>{style}</style>{back}{rest}\n"
+
+
 def _heading(report: Json) -> str:
     first, last = report["seeds"]
     steps, step_s = report["task"]["episode_steps"], report["task"]["step_ns"] / 1e9
