@@ -6,12 +6,16 @@
 from math import exp, inf
 from typing import Any
 
+import numpy as np
+
+from exchange.engine.records import ACCOUNT, DEPTH
 from strategies.metrics import Metrics, measure
 from strategies.quoting import Command, wanted_commands
 from strategies.record import FILL, SAMPLE, Rows
 from strategies.strategy import Resting, Strategy, View
 
 VOLATILITY_MEMORY_S = 60.0  # time constant of the running estimate
+ACCOUNT_FIELDS = ACCOUNT.names or ()
 
 
 class Observer:
@@ -25,10 +29,10 @@ class Observer:
 
     def mid_twice(self, depth: Any) -> int:
         """Best bid + best ask in ticks; the last known (at first: the last trade) without both."""
-        bid, ask = int(depth["bid_price"][0]), int(depth["ask_price"][0])
-        if bid and ask:
-            return bid + ask
-        return self._mid_twice or 2 * int(depth["last_price"])
+        _, _, _, last_price, bids, _, asks, _ = depth.item()
+        if bids[0] and asks[0]:
+            return int(bids[0] + asks[0])
+        return self._mid_twice or 2 * int(last_price)
 
     def view(
         self,
@@ -39,13 +43,14 @@ class Observer:
         end_ns: int,
     ) -> View:
         """What a trader sees now. end_ns: market time when the run ends, 0 when it is open."""
-        time_ns, bought, sold, last_price = depth.item()[:4]
+        # all fields at once: one by one they cost more than most decisions
+        time_ns, bought, sold, last_price, *levels = depth.item()
+        own = dict(zip(ACCOUNT_FIELDS, account.item(), strict=True))
         first = self._time_ns < 0
         taken = (0, 0) if first else (bought - self._bought, sold - self._sold)
         self._remember_mid(self.mid_twice(depth), time_ns)
         self._bought, self._sold = bought, sold
-        bids = _levels(depth["bid_price"], depth["bid_quantity"])
-        asks = _levels(depth["ask_price"], depth["ask_quantity"])
+        bids, asks = _levels(*levels[:2]), _levels(*levels[2:])
         return View(
             time_ns=time_ns,
             time_left_s=max(end_ns - time_ns, 0) / 1e9 if end_ns else inf,
@@ -58,14 +63,14 @@ class Observer:
             bought=taken[0],
             sold=taken[1],
             volatility=(self._variance / self._weight) ** 0.5 if self._weight > 0 else 0.0,
-            position=int(account["position"]),
-            cash=int(account["cash"]),
-            fees=int(account["fees"]),
-            position_max=int(account["position_max"]),
+            position=own["position"],
+            cash=own["cash"],
+            fees=own["fees"],
+            position_max=own["position_max"],
             own_bid=own_bid,
             own_ask=own_ask,
-            depth=depth.copy(),
-            account=account.copy(),
+            depth=_copy(depth, DEPTH),
+            account=_copy(account, ACCOUNT),
         )
 
     def _remember_mid(self, mid_twice: int, time_ns: int) -> None:
@@ -84,6 +89,11 @@ def _levels(prices: Any, quantities: Any) -> tuple[tuple[int, int], ...]:
     return tuple(pair for pair in pairs if pair[1] > 0)
 
 
+def _copy(record: Any, dtype: np.dtype[Any]) -> Any:
+    """A record of its own memory; through bytes, which is five times faster than `record.copy()`."""
+    return np.frombuffer(bytearray(record.tobytes()), dtype)[0]
+
+
 class Trader:
     """A strategy with its record: fills, samples of its money, orders sent."""
 
@@ -99,15 +109,9 @@ class Trader:
 
     def sample(self, depth: Any, account: Any) -> None:
         """Write down what the account is worth now; the first sample is where the run starts."""
-        self.samples.append(
-            (
-                int(depth["time_ns"]),
-                int(account["position"]),
-                int(account["cash"]),
-                int(account["fees"]),
-                self.observer.mid_twice(depth),
-            )
-        )
+        position, cash, fees = account.item()[:3]
+        time_ns = int(depth["time_ns"])
+        self.samples.append((time_ns, position, cash, fees, self.observer.mid_twice(depth)))
 
     def act(
         self, depth: Any, account: Any, own_bid: Resting | None, own_ask: Resting | None
