@@ -31,6 +31,7 @@ from rl.provenance import provenance
 from strategies.registry import StrategyError
 from strategies.rl_mm import RLMarketMaker
 
+PLAIN_WIDTH = 160  # of tables that go into a file or a pipe
 MAIN = {"sharpe": "Sharpe", "pnl": "P&L", "reward": "reward", "max_drawdown": "drawdown"}
 DETAILS = {
     "captured_spread": "captured",
@@ -70,7 +71,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps(report))
     else:
-        show(Console(), report)
+        show(Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH), report)
     return 0
 
 

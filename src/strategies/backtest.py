@@ -64,8 +64,11 @@ class Backtest:
         self._accounts, self._events, self._n_events = (
             np.asarray(markets[name]) for name in ("accounts", "events", "n_events")
         )
-        self._orders, self._ids = markets["orders"], np.asarray(markets["orders"]["order_id"])
-        self._order_bytes = np.asarray(markets["orders"]).view(np.uint8)
+        self._orders = np.asarray(markets["orders"])
+        self._ids, self._prices, self._quantities = (
+            self._orders[name] for name in ("order_id", "price", "quantity")
+        )
+        self._order_bytes = self._orders.view(np.uint8)
         self._in_order = sorted(entrants, key=lambda entrant: (entrant.account, entrant.instrument))
         self._traders = {
             (entrant.account, entrant.instrument): Trader(
@@ -203,12 +206,10 @@ class Backtest:
         """The quote order of this id if it still rests; ids carry their slot in the low bits."""
         if order_id == 0:
             return None
-        ids = self._ids[entrant.instrument]
-        slot = order_id % len(ids)
-        if ids[slot] != order_id:
+        place = entrant.instrument, order_id % self._ids.shape[1]
+        if self._ids[place] != order_id:
             return None
-        order = self._orders[entrant.instrument, slot]
-        return Resting(int(order["price"]), int(order["quantity"]))
+        return Resting(int(self._prices[place]), int(self._quantities[place]))
 
 
 def run_backtest(
