@@ -9,7 +9,7 @@ from exchange.simulation.presets import PARAMETERS, PRESETS
 from rl.config import OPENING, ConfigError, TaskConfig
 
 TASK_FIELDS = tuple(entry.name for entry in fields(TaskConfig))
-REWARD_FIELDS = ("reward", "reward_scale", "equity_clip")
+REWARD_FIELDS = ("reward", "reward_scale", "equity_clip", "pnl_target")
 
 
 def read_market(text: str) -> dict[str, Any]:
