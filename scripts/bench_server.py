@@ -59,13 +59,14 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--runs", type=int, default=5, help="of each (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=1.5, help="a run (default %(default)s)")
+    parser.add_argument("--orders", action="store_true", help="orders only, without the fan-out")
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     with asyncio.Runner(loop_factory=new_loop) as runner:
         if arguments.bare:
             runner.run(serve_hello())
             return 0
-        figures = runner.run(measure(arguments.runs, arguments.seconds))
+        figures = runner.run(measure(arguments.runs, arguments.seconds, arguments.orders))
     if arguments.json:
         print(json.dumps(figures))
     else:
@@ -74,8 +75,14 @@ def main() -> int:
     return 0
 
 
-async def measure(n_runs: int, seconds: float) -> dict[str, float]:
-    """All figures, by name."""
+async def measure(n_runs: int, seconds: float, orders_only: bool) -> dict[str, float]:
+    """The figures, by name."""
+    figures = await measure_orders(n_runs, seconds)
+    return figures if orders_only else figures | await measure_fanout(n_runs, seconds)
+
+
+async def measure_orders(n_runs: int, seconds: float) -> dict[str, float]:
+    """Orders beside the bare server, round by round."""
     figures: dict[str, float] = {}
     with bare_server() as hello_url, exchange(*FREE) as keys:
         hello, rest, socket = [], [], []
@@ -88,6 +95,12 @@ async def measure(n_runs: int, seconds: float) -> dict[str, float]:
         figures["ws_orders_per_s"] = statistics.median(socket)
         figures["rest_order_ratio"] = median_ratio(rest, hello)
         figures["ws_order_ratio"] = median_ratio(socket, hello)
+    return figures
+
+
+async def measure_fanout(n_runs: int, seconds: float) -> dict[str, float]:
+    """200 readers of the book, alone and beside a stalled one."""
+    figures: dict[str, float] = {}
     with exchange(*FREE, "--publish-ms", "0") as keys:
         alone = [await fanout(keys, seconds, n_stalled=0) for _ in range(n_runs)]
         beside = [await fanout(keys, seconds, n_stalled=1) for _ in range(n_runs)]

@@ -1,28 +1,24 @@
-"""The sockets: REST routes and the WebSocket on aiohttp, and a server with an orderly end."""
+"""REST routes and the WebSocket on aiohttp, and a server with an orderly end."""
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from aiohttp import WSMsgType, web
-from pydantic import ValidationError
+from aiohttp import web
 
 from exchange.messages.answers import Hello
-from exchange.server.auth import Caller
-from exchange.server.connection import SERVER_AWAY, Connection
+from exchange.server.connection import SERVER_AWAY
 from exchange.server.errors import ApiError, overloaded, unreadable
+from exchange.server.lane import Lane, Outbox
 from exchange.server.openapi import openapi
 from exchange.server.page import add_page
-from exchange.server.reading import complaint
+from exchange.server.rest import BODY_BYTES_MAX, Reply, Request, error_reply, respond
 from exchange.server.routes import ROUTES, Route
 from exchange.server.service import Exchange
-from exchange.server.session import Session
+from exchange.server.sockets import serve_socket
 from exchange.version import VERSION
 
-BODY_BYTES_MAX = 64 * 1024
-MESSAGE_BYTES_MAX = 64 * 1024
-PING_S = 30.0  # a client that does not answer a WebSocket ping within half of this is gone
 CLOSING_S = 2.0  # the time that clients have to take the close frame
 JSON_HEADERS = {"Content-Type": "application/json"}
 EXCHANGE = web.AppKey("exchange", Exchange)
@@ -59,24 +55,6 @@ def _openapi_handler() -> Handler:
     return get_openapi
 
 
-def add_shortcuts(server: web.Server, exchange: Exchange) -> None:
-    """Find routes with a fixed path by one look-up: aiohttp's own way costs a fifth of an order."""
-    shortcuts = {
-        (route.method, route.path): _handler(exchange, route)
-        for route in ROUTES
-        if "{" not in route.path
-    }
-    resolve = cast(Handler, server.request_handler)
-
-    async def dispatch(request: web.Request) -> web.StreamResponse:
-        handler = shortcuts.get((request.method, request.raw_path))
-        if handler is None:
-            return await resolve(request)
-        return await answer_errors(request, handler)
-
-    server.request_handler = dispatch  # type: ignore[assignment]
-
-
 # --- REST -----------------------------------------------------------------------------------------
 
 
@@ -86,22 +64,18 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except ApiError as error:
-        return error_response(error)
-    except ValidationError as error:
-        return error_response(complaint(error))
+        return _as_response(error_reply(error))
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return error_response(_http_error(error))
+        return _as_response(error_reply(_http_error(error)))
 
 
-def error_response(error: ApiError) -> web.Response:
-    """An ApiError as it is sent."""
+def _as_response(reply: Reply) -> web.Response:
     headers = dict(JSON_HEADERS)
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(round(error.retry_after_s), 1))
-    body = error.answer.model_dump_json().encode()
-    return web.Response(body=body, status=error.status, headers=headers)
+    if reply.retry_after is not None:
+        headers["Retry-After"] = reply.retry_after
+    return web.Response(body=reply.body, status=reply.status, headers=headers)
 
 
 def _http_error(error: web.HTTPException) -> ApiError:
@@ -117,55 +91,20 @@ def _http_error(error: web.HTTPException) -> ApiError:
 
 
 def _handler(exchange: Exchange, route: Route) -> Handler:
-    """Read, authenticate, ask, answer."""
-    has_order_id = "{order_id}" in route.path
+    """What aiohttp calls for a route."""
 
     async def handle(request: web.Request) -> web.Response:
-        body = await _body(request)
-        arguments: list[object] = []
-        if route.who != "anybody":
-            caller = _authenticate(exchange, route, request, body)
-            if route.command:
-                caller.rate.take(1, exchange.monotonic_ns() / 1e9)
-            arguments.append(caller)
-        if has_order_id:
-            arguments.append(_order_id(request.match_info["order_id"]))
-        if route.query is not None:
-            arguments.append(route.query.model_validate(_query(request)))
-        elif "?" in request.raw_path:
-            raise unreadable("this path takes no query")
-        if route.body is not None:
-            arguments.append(route.body.model_validate_json(body))
-        answer = route.handler(exchange, *arguments)
-        if route.command:
-            exchange.after_command()
-        payload = answer if isinstance(answer, bytes) else answer.model_dump_json().encode()
-        return web.Response(body=payload, status=route.status, headers=JSON_HEADERS)
+        asked = Request(
+            request.method,
+            request.raw_path,
+            request.headers,
+            await request.read(),
+            request.match_info.get("order_id", ""),
+            _query(request),
+        )
+        return _as_response(respond(exchange, route, asked))
 
     return handle
-
-
-async def _body(request: web.Request) -> bytes:
-    """The raw body; usually all of it has come with the head."""
-    content = request.content
-    if content.is_eof() and content.total_bytes <= BODY_BYTES_MAX:
-        return content.read_nowait()
-    return await request.read()
-
-
-def _authenticate(exchange: Exchange, route: Route, request: web.Request, body: bytes) -> Caller:
-    headers = request.headers
-    key, timestamp = headers.get("X-API-KEY"), headers.get("X-TIMESTAMP")
-    signature = headers.get("X-SIGNATURE")
-    if key is None or timestamp is None or signature is None:
-        raise ApiError(
-            401, "unauthenticated", "send X-API-KEY, X-TIMESTAMP and X-SIGNATURE with this request"
-        )
-    signed = f"{request.method}{request.raw_path}".encode(errors="surrogateescape") + body
-    caller = exchange.keys.check(key, timestamp, signature, signed, exchange.unix_ms())
-    if caller.role != route.who:
-        raise ApiError(403, "forbidden", f"this is for the role {route.who!r}")
-    return caller
 
 
 def _query(request: web.Request) -> dict[str, str]:
@@ -174,39 +113,9 @@ def _query(request: web.Request) -> dict[str, str]:
     return dict(request.query)
 
 
-def _order_id(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise unreadable("an order id is a whole number", "order_id")
-    return int(text)
-
-
-# --- WebSocket ------------------------------------------------------------------------------------
-
-
-async def get_socket(request: web.Request) -> web.WebSocketResponse:
-    """One WebSocket connection, from its first message to its last."""
-    exchange = request.app[EXCHANGE]
-    if len(exchange.feed.connections) >= exchange.settings.sockets_max:
-        raise overloaded("too many WebSocket connections")
-    socket = web.WebSocketResponse(
-        max_msg_size=MESSAGE_BYTES_MAX, compress=False, heartbeat=PING_S, timeout=CLOSING_S
-    )
-    await socket.prepare(request)
-    transport = request.transport
-    if transport is None:
-        return socket
-    connection = Connection(transport, exchange.next_connection())
-    exchange.feed.connections[connection] = None
-    session = Session(exchange, connection)
-    try:
-        async for message in socket:
-            if message.type == WSMsgType.TEXT:
-                session.receive(message.data)
-            elif message.type == WSMsgType.BINARY:
-                session.refuse_binary()
-    finally:
-        session.close()
-    return socket
+async def get_socket(request: web.Request) -> web.StreamResponse:
+    """One WebSocket connection."""
+    return await serve_socket(request.app[EXCHANGE], request)
 
 
 # --- the server -----------------------------------------------------------------------------------
@@ -222,6 +131,7 @@ class Server:
         self._runner = web.AppRunner(
             new_app(exchange), access_log=None, handle_signals=False, shutdown_timeout=CLOSING_S
         )
+        self._outbox = Outbox()
         self._listener: asyncio.Server | None = None
         self._pacer: asyncio.Task[None] | None = None
 
@@ -229,7 +139,6 @@ class Server:
         """Listen and let time pass; returns the port. Raises OSError when it cannot listen."""
         await self._runner.setup()
         assert self._runner.server is not None
-        add_shortcuts(self._runner.server, self.exchange)
         self._listener = await asyncio.get_running_loop().create_server(
             self._new_protocol, host, port, backlog=1024, reuse_address=True
         )
@@ -275,7 +184,7 @@ class Server:
         assert server is not None
         if len(server.connections) >= self.exchange.settings.connections_max:
             return _Refuse()
-        return server()
+        return Lane(self.exchange, server(), self._outbox)
 
 
 class _Refuse(asyncio.Protocol):

@@ -58,7 +58,7 @@ def _operation(route: Route) -> JsonObject:
 
 def _parameters(route: Route) -> list[JsonObject]:
     found: list[JsonObject] = []
-    if "{order_id}" in route.path:
+    if route.has_order_id:
         schema = {"type": "integer", "minimum": 0}
         found.append({"name": "order_id", "in": "path", "required": True, "schema": schema})
     if route.query is not None:

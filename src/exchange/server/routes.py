@@ -6,6 +6,7 @@ has one, and the query or body that its line names.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeVar
 
 from exchange.messages import answers, requests
@@ -31,6 +32,11 @@ class Route:
     body: type[Message] | None
     status: int
     command: bool  # may change a market, and counts against the rate limit
+
+    @cached_property
+    def has_order_id(self) -> bool:
+        """Whether the path names an order."""
+        return "{order_id}" in self.path
 
     @property
     def summary(self) -> str:
