@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from exchange.messages.base import Message, Role, SideName
+from exchange.messages.base import Message, Role, SideName, TimeInForceName
 
 Status = Literal["resting", "partially_filled", "filled", "canceled"]
 
@@ -39,6 +39,9 @@ class OrderAnswer(Message):
     cancel_reason: str | None
     kept_priority: bool | None
     time_ns: int
+    time_in_force: TimeInForceName
+    post_only: bool
+    reduce_only: bool
 
 
 class OpenOrderAnswer(OrderAnswer):

@@ -8,6 +8,7 @@ Decimal = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}(\.[0-9]{1,12})
 Symbol = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9_.-]{0,15}$")]
 
 SideName = Literal["buy", "sell"]
+TimeInForceName = Literal["gtc", "ioc", "fok", "gtd"]
 Role = Literal["trader", "admin"]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from exchange.messages.base import Decimal, Message, SideName, Symbol
+from exchange.messages.base import Decimal, Message, SideName, Symbol, TimeInForceName
 
 ID_MAX = 2**53 - 1  # the largest integer that JSON readers everywhere keep exact
 TIME_NS_MAX = 2**62
@@ -23,7 +23,6 @@ ClientOrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,36}$
 Id = Annotated[int, Field(ge=0, le=ID_MAX)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
-TimeInForceName = Literal["gtc", "ioc", "fok", "gtd"]
 SelfTradePrevention = Literal["cancel_newest", "cancel_oldest", "cancel_both"]
 ShockName = Literal[
     "flash_crash", "rally", "volatility_spike", "liquidity_drought", "news_jump", "halt"

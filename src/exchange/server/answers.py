@@ -1,8 +1,10 @@
-"""What the venue knows, put into the words of the wire: integers in, messages out."""
+"""What the venue knows, put into the words of the wire: integers in, messages or JSON out."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 
+from exchange.engine.codes import Option, TimeInForce
 from exchange.engine.records import FEE_UNITS
 from exchange.instrument import Instrument
 from exchange.messages.answers import (
@@ -10,8 +12,6 @@ from exchange.messages.answers import (
     CandleAnswer,
     FillAnswer,
     LimitsAnswer,
-    OpenOrderAnswer,
-    OrderAnswer,
     PositionAnswer,
     Standing,
     TradeAnswer,
@@ -26,43 +26,58 @@ SIDES: tuple[SideName, SideName] = ("buy", "sell")
 AVERAGE_DIGITS = 4  # beyond the tick's own, for an average price that is no whole number of ticks
 
 
-def order_answer(instrument: Instrument, order: Order) -> OrderAnswer:
-    """One order as it stands."""
-    return OrderAnswer(
-        order_id=order.order_id,
-        client_order_id=order.client_order_id,
-        symbol=instrument.symbol,
-        side=SIDES[order.side],
-        status=order.status,
-        price=None if order.price is None else instrument.price_text(order.price),
-        quantity=instrument.quantity_text(order.quantity),
-        open_quantity=instrument.quantity_text(order.open_quantity),
-        filled_quantity=instrument.quantity_text(order.filled_quantity),
-        average_price=average_price(instrument, order),
-        cancel_reason=order.cancel_reason,
-        kept_priority=order.kept_priority,
-        time_ns=order.time_ns,
+def order_text(instrument: Instrument, order: Order) -> str:
+    """One order as it stands: an OrderAnswer in JSON, written directly since most answers are one.
+
+    No text in it needs escaping: symbols and client order ids are letters, digits and . _ -
+    """
+    quantity = instrument.quantity_text
+    own_id, price, reason = order.client_order_id, order.price, order.cancel_reason
+    kept = order.kept_priority
+    own_id_text = "null" if own_id is None else f'"{own_id}"'
+    price_text = "null" if price is None else f'"{instrument.price_text(price)}"'
+    reason_text = "null" if reason is None else f'"{reason}"'
+    kept_text = "null" if kept is None else "true" if kept else "false"
+    return (
+        f'{{"order_id":{order.order_id},"client_order_id":{own_id_text},'
+        f'"symbol":"{instrument.symbol}","side":"{SIDES[order.side]}","status":"{order.status}",'
+        f'"price":{price_text},"quantity":"{quantity(order.quantity)}",'
+        f'"open_quantity":"{quantity(order.open_quantity)}",'
+        f'"filled_quantity":"{quantity(order.filled_quantity)}",'
+        f'"average_price":{_average_price(instrument, order)},"cancel_reason":{reason_text},'
+        f'"kept_priority":{kept_text},"time_ns":{order.time_ns},{_options_text(order.options)}}}'
     )
 
 
-def open_order_answer(venue: Venue, order: Order) -> OpenOrderAnswer:
-    """One open order and its place in the queue."""
+@cache
+def _options_text(options: int) -> str:
+    """What an order asked for beside side, price and quantity."""
+    time_in_force = TimeInForce(options & Option.TIME_IN_FORCE).name.lower()
+    post_only = "true" if options & Option.POST_ONLY else "false"
+    reduce_only = "true" if options & Option.REDUCE_ONLY else "false"
+    return (
+        f'"time_in_force":"{time_in_force}","post_only":{post_only},"reduce_only":{reduce_only}'
+    )
+
+
+def open_order_text(venue: Venue, order: Order) -> str:
+    """One open order and its place in the queue: an OpenOrderAnswer in JSON."""
     instrument = venue.instruments[order.instrument]
     ahead = instrument.quantity_text(venue.quantity_ahead(order))
-    return OpenOrderAnswer(**order_answer(instrument, order).model_dump(), quantity_ahead=ahead)
+    return f'{order_text(instrument, order)[:-1]},"quantity_ahead":"{ahead}"}}'
 
 
-def average_price(instrument: Instrument, order: Order) -> str | None:
-    """Of all fills so far; None before the first."""
+def _average_price(instrument: Instrument, order: Order) -> str:
+    """Of all fills so far, in quotes; null before the first."""
     if order.filled_quantity == 0:
-        return None
+        return "null"
     whole, rest = divmod(order.notional, order.filled_quantity)
     if rest == 0:
-        return instrument.price_text(whole)
+        return f'"{instrument.price_text(whole)}"'
     average = Decimal(order.notional) / order.filled_quantity * instrument.tick_size
     exponent = int(instrument.tick_size.normalize().as_tuple().exponent)
     places = max(-exponent, 0) + AVERAGE_DIGITS
-    return f"{average:.{places}f}"
+    return f'"{average:.{places}f}"'
 
 
 def mid_text(instrument: Instrument, mid_twice: int) -> str | None:

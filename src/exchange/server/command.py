@@ -60,21 +60,37 @@ _FIELDS = tuple(name for name in COMMAND.names or () if name != "_pad")
 
 def obey(door: Door, command: Command) -> int:
     """Apply a command; returns the order's id, 0, or -RejectReason. Its events wait to be read."""
-    kind, instrument, account = command.kind, command.instrument, command.account
-    price, quantity, options = command.price, command.quantity, command.options
-    if kind == CommandKind.ENTER:
-        side, expire_ns = command.side, command.expire_ns
+    (
+        kind,
+        instrument,
+        account,
+        side,
+        price,
+        quantity,
+        options,
+        order_id,
+        expire_ns,
+        ask_price,
+        ask_quantity,
+        _,
+    ) = command
+    if kind == ENTER:
         return door.enter(instrument, account, side, price, quantity, options, expire_ns)
-    if kind == CommandKind.CANCEL:
-        return door.cancel(instrument, account, command.order_id)
-    if kind == CommandKind.REPLACE:
-        return door.replace(instrument, account, command.order_id, price, quantity)
-    if kind == CommandKind.QUOTE:
-        ask = command.ask_price, command.ask_quantity
-        return door.quote(instrument, account, price, quantity, *ask, options, command.expire_ns)
-    if kind == CommandKind.CANCEL_ALL:
+    if kind == CANCEL:
+        return door.cancel(instrument, account, order_id)
+    if kind == REPLACE:
+        return door.replace(instrument, account, order_id, price, quantity)
+    if kind == QUOTE:
+        ask = ask_price, ask_quantity
+        return door.quote(instrument, account, price, quantity, *ask, options, expire_ns)
+    if kind == CANCEL_ALL:
         return door.cancel_all(instrument, account)
     record = np.frombuffer(bytearray(command.pack()), COMMAND)[0]
-    if kind == CommandKind.SCHEDULE:
+    if kind == SCHEDULE:
         return int(schedule(door.markets, record))
     return door.apply(record)
+
+
+ENTER, CANCEL, REPLACE = int(CommandKind.ENTER), int(CommandKind.CANCEL), int(CommandKind.REPLACE)
+QUOTE, CANCEL_ALL = int(CommandKind.QUOTE), int(CommandKind.CANCEL_ALL)
+SCHEDULE = int(CommandKind.SCHEDULE)

@@ -1,22 +1,16 @@
 """Where messages become commands: decimals to ticks and lots on the way in, answers on the way out.
 
-Knows no socket: REST, batches and the WebSocket all come here.
+Knows no socket: REST, batches and the WebSocket all come here. Answers are JSON texts, as
+`messages.answers` describes them.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 from exchange.engine.codes import Option, RejectReason, TimeInForce
 from exchange.engine.records import NOTIONAL_MAX, QUANTITY_MAX
 from exchange.instrument import Instrument
-from exchange.messages.answers import (
-    BatchAnswer,
-    CanceledAnswer,
-    ErrorAnswer,
-    ErrorDetail,
-    OrderAnswer,
-    OrdersAnswer,
-    QuoteAnswer,
-)
+from exchange.messages.answers import ErrorDetail
 from exchange.messages.requests import (
     CancelAllCommand,
     CancelCommand,
@@ -27,7 +21,7 @@ from exchange.messages.requests import (
     ReplaceCommand,
     TradingCommand,
 )
-from exchange.server.answers import SIDES, open_order_answer, order_answer
+from exchange.server.answers import SIDES, open_order_text, order_text
 from exchange.server.clock import Clock
 from exchange.server.errors import ApiError, refused, unreadable
 from exchange.server.orders import Order, Wanted
@@ -42,9 +36,6 @@ PREVENTION = {
 }
 SIDE_CODES = {name: code for code, name in enumerate(SIDES)}
 MARKET, POST_ONLY, REDUCE_ONLY = int(Option.MARKET), int(Option.POST_ONLY), int(Option.REDUCE_ONLY)
-
-Answer = OrderAnswer | QuoteAnswer | CanceledAnswer
-
 
 class Desk:
     """Takes the orders of authenticated traders to the venue."""
@@ -65,71 +56,70 @@ class Desk:
 
     # --- commands: each raises ApiError -----------------------------------------------------------
 
-    def apply(self, account: int, command: TradingCommand) -> Answer:
+    def apply(self, account: int, command: TradingCommand) -> str:
         """One command, after the participants had their turn up to now."""
         self.clock.catch_up()
         return self._apply(account, command)
 
-    def batch(self, account: int, commands: list[TradingCommand]) -> BatchAnswer:
+    def batch(self, account: int, commands: list[TradingCommand]) -> str:
         """Commands back to back: nobody trades in between."""
         self.clock.catch_up()
-        results: list[Answer | ErrorAnswer] = []
+        results: list[str] = []
         for command in commands:
             try:
                 results.append(self._apply(account, command))
             except ApiError as error:
-                results.append(error.answer)
-        return BatchAnswer(results=results)
+                results.append(error.answer.model_dump_json())
+        return f'{{"results":[{",".join(results)}]}}'
 
-    def enter(self, account: int, order: EnterOrder) -> OrderAnswer:
+    def enter(self, account: int, order: EnterOrder) -> str:
         """Enter an order."""
         self.clock.catch_up()
         return self._enter(account, order)
 
-    def replace(self, account: int, order_id: int, price: str, quantity: str) -> OrderAnswer:
+    def replace(self, account: int, order_id: int, price: str, quantity: str) -> str:
         """Replace an order."""
         self.clock.catch_up()
         return self._replace(account, order_id, price, quantity)
 
-    def cancel(self, account: int, order_id: int) -> OrderAnswer:
+    def cancel(self, account: int, order_id: int) -> str:
         """Cancel an order."""
         self.clock.catch_up()
         return self._cancel(account, order_id)
 
-    def quote(self, account: int, quote: QuoteBoth) -> QuoteAnswer:
+    def quote(self, account: int, quote: QuoteBoth) -> str:
         """Replace both sides of the quote."""
         self.clock.catch_up()
         return self._quote(account, quote)
 
-    def cancel_all(self, account: int, symbol: str | None) -> CanceledAnswer:
+    def cancel_all(self, account: int, symbol: str | None) -> str:
         """Cancel all orders, of every symbol if none is named."""
         self.clock.catch_up()
         return self._cancel_all(account, symbol)
 
     # --- queries ----------------------------------------------------------------------------------
 
-    def order(self, account: int, order_id: int) -> OrderAnswer:
+    def order(self, account: int, order_id: int) -> str:
         """One own order, open or among those that ended last."""
         order = self.venue.orders(account).find(order_id)
         if order is None:
             raise refused(RejectReason.UNKNOWN_ORDER)
         return self._answer(order)
 
-    def open_orders(self, account: int, symbol: str | None) -> OrdersAnswer:
+    def open_orders(self, account: int, symbol: str | None) -> str:
         """Own open orders, oldest first."""
         row = None if symbol is None else self.instrument(symbol)
         found = self.venue.orders(account).open.values()
-        return OrdersAnswer(
-            orders=[
-                open_order_answer(self.venue, order)
-                for order in found
-                if row in (None, order.instrument)
-            ]
-        )
+        texts = [
+            open_order_text(self.venue, order)
+            for order in found
+            if row in (None, order.instrument)
+        ]
+        return f'{{"orders":[{",".join(texts)}]}}'
 
     # --- parts ------------------------------------------------------------------------------------
 
-    def _apply(self, account: int, command: TradingCommand) -> Answer:
+    def _apply(self, account: int, command: TradingCommand) -> str:
         if isinstance(command, EnterCommand):
             return self._enter(account, command)
         if isinstance(command, ReplaceCommand):
@@ -141,7 +131,7 @@ class Desk:
         assert isinstance(command, CancelAllCommand)
         return self._cancel_all(account, command.symbol)
 
-    def _enter(self, account: int, order: EnterOrder) -> OrderAnswer:
+    def _enter(self, account: int, order: EnterOrder) -> str:
         row = self.instrument(order.symbol)
         wanted = self._wanted(row, order)
         self._check_deadline(account, order)
@@ -158,7 +148,7 @@ class Desk:
             raise self._error(account, refusal) from None
         return self._answer(entered)
 
-    def _replace(self, account: int, order_id: int, price: str, quantity: str) -> OrderAnswer:
+    def _replace(self, account: int, order_id: int, price: str, quantity: str) -> str:
         instrument = self.venue.instruments[order_id % len(self.venue.instruments)]
         ticks = _ticks(instrument, price, "price")
         lots = _lots(instrument, quantity, "quantity")
@@ -167,18 +157,18 @@ class Desk:
         except Refused as refusal:
             raise self._error(account, refusal) from None
 
-    def _cancel(self, account: int, order_id: int) -> OrderAnswer:
+    def _cancel(self, account: int, order_id: int) -> str:
         try:
             return self._answer(self.venue.cancel(account, order_id))
         except Refused as refusal:
             raise self._error(account, refusal) from None
 
-    def _cancel_all(self, account: int, symbol: str | None) -> CanceledAnswer:
+    def _cancel_all(self, account: int, symbol: str | None) -> str:
         rows = self.symbols.values() if symbol is None else [self.instrument(symbol)]
         n_canceled = sum(self.venue.cancel_all(account, row) for row in rows)
-        return CanceledAnswer(n_canceled=n_canceled, time_ns=int(self.venue.now_ns.max()))
+        return f'{{"n_canceled":{n_canceled},"time_ns":{self.venue.now_ns.max()}}}'
 
-    def _quote(self, account: int, quote: QuoteBoth) -> QuoteAnswer:
+    def _quote(self, account: int, quote: QuoteBoth) -> str:
         row = self.instrument(quote.symbol)
         instrument = self.venue.instruments[row]
         bid = _side(instrument, quote.bid_price, quote.bid_quantity, "bid")
@@ -190,14 +180,17 @@ class Desk:
             raise self._error(account, refusal) from None
         return self._quote_answer(account, row, outcome)
 
-    def _quote_answer(self, account: int, row: int, outcome: QuoteOutcome) -> QuoteAnswer:
-        return QuoteAnswer(
-            symbol=self.venue.instruments[row].symbol,
-            bid=None if outcome.bid is None else self._answer(outcome.bid),
-            ask=None if outcome.ask is None else self._answer(outcome.ask),
-            bid_error=self._side_error(account, row, outcome.bid_reason, "bid"),
-            ask_error=self._side_error(account, row, outcome.ask_reason, "ask"),
-            time_ns=int(self.venue.now_ns[row]),
+    def _quote_answer(self, account: int, row: int, outcome: QuoteOutcome) -> str:
+        bid, ask = outcome.bid, outcome.ask
+        bid_error = self._side_error(account, row, outcome.bid_reason, "bid")
+        ask_error = self._side_error(account, row, outcome.ask_reason, "ask")
+        return (
+            f'{{"symbol":"{self.venue.instruments[row].symbol}",'
+            f'"bid":{"null" if bid is None else self._answer(bid)},'
+            f'"ask":{"null" if ask is None else self._answer(ask)},'
+            f'"bid_error":{"null" if bid_error is None else bid_error.model_dump_json()},'
+            f'"ask_error":{"null" if ask_error is None else ask_error.model_dump_json()},'
+            f'"time_ns":{self.venue.now_ns[row]}}}'
         )
 
     def _wanted(self, row: int, order: EnterOrder) -> Wanted:
@@ -207,15 +200,14 @@ class Desk:
         if is_market != (order.price is None):
             needs = "has no price" if is_market else "needs a price"
             raise unreadable(f"a {order.type} order {needs}", "price")
-        time_in_force = order.time_in_force or ("ioc" if is_market else "gtc")
-        if (time_in_force == "gtd") != (order.expire_ns is not None):
+        if (order.time_in_force == "gtd") != (order.expire_ns is not None):
             raise unreadable("expire_ns belongs to gtd orders, and they need it", "expire_ns")
-        options = (
-            TIMES_IN_FORCE[time_in_force]
-            | MARKET * is_market
-            | POST_ONLY * order.post_only
-            | REDUCE_ONLY * order.reduce_only
-            | PREVENTION[order.self_trade_prevention]
+        options = _options(
+            order.time_in_force or ("ioc" if is_market else "gtc"),
+            is_market,
+            order.post_only,
+            order.reduce_only,
+            order.self_trade_prevention,
         )
         price = 0 if order.price is None else _ticks(instrument, order.price, "price")
         quantity = _lots(instrument, order.quantity, "quantity")
@@ -236,8 +228,8 @@ class Desk:
                 limit=str(order.deadline_ms),
             )
 
-    def _answer(self, order: Order) -> OrderAnswer:
-        return order_answer(self.venue.instruments[order.instrument], order)
+    def _answer(self, order: Order) -> str:
+        return order_text(self.venue.instruments[order.instrument], order)
 
     def _error(self, account: int, refusal: Refused) -> ApiError:
         return refused(refusal.reason, self._limit(account, refusal.instrument, refusal.reason))
@@ -274,6 +266,20 @@ class Desk:
         if reason == RejectReason.ACCOUNT_LOSS_MAX:
             return instrument.money_text(self.venue.loss_max(account))
         return None
+
+
+@cache
+def _options(
+    time_in_force: str, is_market: bool, post_only: bool, reduce_only: bool, prevention: str
+) -> int:
+    """The engine's word for all these."""
+    return (
+        TIMES_IN_FORCE[time_in_force]
+        | MARKET * is_market
+        | POST_ONLY * post_only
+        | REDUCE_ONLY * reduce_only
+        | PREVENTION[prevention]
+    )
 
 
 def _ticks(instrument: Instrument, text: str, field: str) -> int:

@@ -9,12 +9,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from exchange.messages.answers import ScenarioAnswer
-from exchange.messages.base import Message
 from exchange.server.answers import (
     account_answer,
     candle_answer,
     fill_answer,
-    order_answer,
+    order_text,
     trade_answer,
 )
 from exchange.server.book import PublicBook
@@ -136,7 +135,7 @@ class Feed:
             readers = self._own_readers(number, "account")
             if readers:
                 answer = account_answer(self.venue, self.venue.accounts[number])
-                frame = _report_frame("account", "account", answer)
+                frame = _report_frame("account", "account", answer.model_dump_json())
                 for connection in readers:
                     connection.send(frame)
                     self._urgent[connection] = None
@@ -224,18 +223,17 @@ class Feed:
         self._accounts_changed[order.account] = None
         readers = self._own_readers(order.account, "orders")
         if readers:
-            answer = order_answer(self.venue.instruments[order.instrument], order)
-            frame = _report_frame("orders", "order", answer, f'"event":"{what}",')
+            text = order_text(self.venue.instruments[order.instrument], order)
+            frame = _report_frame("orders", "order", text, f'"event":"{what}",')
             self._reports.extend((connection, frame) for connection in readers)
 
     def _on_fill(self, account: int, fill: Fill) -> None:
         readers = self._own_readers(account, "fills")
         if readers:
             answer = fill_answer(self.venue.instruments[fill.instrument], fill)
-            frame = _report_frame("fills", "fill", answer)
+            frame = _report_frame("fills", "fill", answer.model_dump_json())
             self._reports.extend((connection, frame) for connection in readers)
 
 
-def _report_frame(channel: str, kind: str, answer: Message, more: str = "") -> bytes:
-    body = answer.model_dump_json()
-    return text_frame(f'{{"channel":"{channel}","type":"{kind}",{more}{body[1:]}'.encode())
+def _report_frame(channel: str, kind: str, answer: str, more: str = "") -> bytes:
+    return text_frame(f'{{"channel":"{channel}","type":"{kind}",{more}{answer[1:]}'.encode())

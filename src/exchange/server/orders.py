@@ -17,6 +17,7 @@ FILLS_MAX = 10_000  # fills remembered per account
 
 RESTED, TRADED = int(EventKind.RESTED), int(EventKind.TRADED)
 CANCELED, REPLACED = int(EventKind.CANCELED), int(EventKind.REPLACED)
+ORDER_CHANGES = frozenset((RESTED, CANCELED, REPLACED))
 BUY = int(Side.BUY)
 CANCEL_REASONS = {int(reason): reason.name.lower() for reason in CancelReason}
 
@@ -68,6 +69,7 @@ class Order:
     quantity: int
     open_quantity: int
     time_ns: int
+    options: int  # a TimeInForce with Option bits
     filled_quantity: int = 0
     notional: int = 0  # tick-lots of all fills
     ended: bool = False
@@ -201,7 +203,7 @@ class OrderLog:
                     self._fill(instrument, event, True, mid_twice(row))
                 if event.account >= N_PARTICIPANTS:
                     self._fill(instrument, event, False, mid_twice(row))
-            elif event.account >= N_PARTICIPANTS and kind in (RESTED, CANCELED, REPLACED):
+            elif kind in ORDER_CHANGES and event.account >= N_PARTICIPANTS:
                 self._change(instrument, event)
 
     def _change(self, instrument: int, event: Event) -> None:

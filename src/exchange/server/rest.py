@@ -72,7 +72,9 @@ def _ask(exchange: Exchange, route: Route, request: Request) -> bytes:
     answer = route.handler(exchange, *arguments)
     if route.command:
         exchange.after_command()
-    return answer if isinstance(answer, bytes) else answer.model_dump_json().encode()
+    if isinstance(answer, bytes):
+        return answer
+    return (answer if isinstance(answer, str) else answer.model_dump_json()).encode()
 
 
 def _authenticate(exchange: Exchange, route: Route, request: Request) -> Caller:

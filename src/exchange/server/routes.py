@@ -16,7 +16,8 @@ from exchange.server.auth import Caller
 from exchange.server.service import Exchange
 
 Who = Literal["anybody", "trader", "admin"]
-Handler = TypeVar("Handler", bound=Callable[..., Message | bytes])
+Answer = Message | str | bytes  # a message, or its JSON
+Handler = TypeVar("Handler", bound=Callable[..., Answer])
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Route:
 
     method: str
     path: str
-    handler: Callable[..., Message | bytes]
+    handler: Callable[..., Answer]
     answer: type[Message]
     who: Who
     query: type[requests.Query] | None
@@ -120,19 +121,19 @@ def get_leaderboard(exchange: Exchange, query: requests.LeaderboardQuery) -> Mes
     status=201,
     command=True,
 )
-def post_order(exchange: Exchange, caller: Caller, order: requests.EnterOrder) -> Message:
+def post_order(exchange: Exchange, caller: Caller, order: requests.EnterOrder) -> str:
     """Enter one order."""
     return exchange.desk.enter(caller.account, order)
 
 
 @route("GET", "/v1/orders", answers.OrdersAnswer, "trader", query=requests.SymbolQuery)
-def get_orders(exchange: Exchange, caller: Caller, query: requests.SymbolQuery) -> Message:
+def get_orders(exchange: Exchange, caller: Caller, query: requests.SymbolQuery) -> str:
     """Own open orders and their places in the queue, oldest first."""
     return exchange.desk.open_orders(caller.account, query.symbol)
 
 
 @route("GET", "/v1/orders/{order_id}", answers.OrderAnswer, "trader")
-def get_order(exchange: Exchange, caller: Caller, order_id: int) -> Message:
+def get_order(exchange: Exchange, caller: Caller, order_id: int) -> str:
     """One own order, open or among those that ended last."""
     return exchange.desk.order(caller.account, order_id)
 
@@ -147,13 +148,13 @@ def get_order(exchange: Exchange, caller: Caller, order_id: int) -> Message:
 )
 def put_order(
     exchange: Exchange, caller: Caller, order_id: int, change: requests.ReplaceOrder
-) -> Message:
+) -> str:
     """Give an open order a new price and open quantity."""
     return exchange.desk.replace(caller.account, order_id, change.price, change.quantity)
 
 
 @route("DELETE", "/v1/orders/{order_id}", answers.OrderAnswer, "trader", command=True)
-def delete_order(exchange: Exchange, caller: Caller, order_id: int) -> Message:
+def delete_order(exchange: Exchange, caller: Caller, order_id: int) -> str:
     """Cancel one open order."""
     return exchange.desk.cancel(caller.account, order_id)
 
@@ -166,7 +167,7 @@ def delete_order(exchange: Exchange, caller: Caller, order_id: int) -> Message:
     query=requests.SymbolQuery,
     command=True,
 )
-def delete_orders(exchange: Exchange, caller: Caller, query: requests.SymbolQuery) -> Message:
+def delete_orders(exchange: Exchange, caller: Caller, query: requests.SymbolQuery) -> str:
     """Cancel all own orders, of every symbol if none is named."""
     return exchange.desk.cancel_all(caller.account, query.symbol)
 
@@ -179,7 +180,7 @@ def delete_orders(exchange: Exchange, caller: Caller, query: requests.SymbolQuer
     body=requests.QuoteBoth,
     command=True,
 )
-def post_quote(exchange: Exchange, caller: Caller, quote: requests.QuoteBoth) -> Message:
+def post_quote(exchange: Exchange, caller: Caller, quote: requests.QuoteBoth) -> str:
     """Replace both sides of the own quote."""
     return exchange.desk.quote(caller.account, quote)
 
@@ -192,7 +193,7 @@ def post_quote(exchange: Exchange, caller: Caller, quote: requests.QuoteBoth) ->
     body=requests.Batch,
     command=True,
 )
-def post_batch(exchange: Exchange, caller: Caller, batch: requests.Batch) -> Message:
+def post_batch(exchange: Exchange, caller: Caller, batch: requests.Batch) -> str:
     """Apply up to 20 commands back to back; one result each, an error included."""
     caller.rate.take(len(batch.commands) - 1, exchange.monotonic_ns() / 1e9)
     return exchange.desk.batch(caller.account, batch.commands)

@@ -8,7 +8,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from exchange.messages import requests
 from exchange.messages.answers import PingAnswer
-from exchange.messages.base import Message
 from exchange.server.auth import Caller, RateLimit
 from exchange.server.connection import LOGIN_FAILED, UNREADABLE, Connection
 from exchange.server.errors import ApiError, unreadable
@@ -87,14 +86,12 @@ class Session:
         if lockstep is not None and lockstep.takes_part(self.connection):
             lockstep.queue(self.connection, partial(self._apply_queued, caller, command))
             return
-        answer = self.exchange.desk.apply(caller.account, command)
-        self._reply(command, answer.model_dump_json())
+        self._reply(command, self.exchange.desk.apply(caller.account, command))
 
     def _apply_queued(self, caller: Caller, command: requests.TradingCommand) -> None:
         """At the end of a lockstep step."""
         try:
-            answer: Message = self.exchange.desk.apply(caller.account, command)
-            self._reply(command, answer.model_dump_json())
+            self._reply(command, self.exchange.desk.apply(caller.account, command))
         except ApiError as error:
             self._answer_error(command.id, command.op, error)
         self.exchange.feed.deliver_reports()

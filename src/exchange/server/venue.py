@@ -22,6 +22,7 @@ Advance = Callable[[Markets, int, int], Any]  # markets, instrument, until_ns
 Listener = Callable[[int, Sequence[Event]], None]  # instrument, events of one command
 JournalSink = Callable[[bytes, str | None], None]  # COMMAND bytes, client_order_id
 
+ENTER = int(CommandKind.ENTER)
 REJECTED = int(EventKind.REJECTED)
 MARKET = int(Option.MARKET)
 
@@ -143,20 +144,13 @@ class Venue:
             return known.as_first_answered(), False
         instrument, side, price, quantity, options, expire_ns = wanted
         command = Command(
-            kind=CommandKind.ENTER,
-            instrument=instrument,
-            account=account,
-            side=side,
-            price=price,
-            quantity=quantity,
-            options=options,
-            expire_ns=expire_ns,
+            ENTER, instrument, account, side, price, quantity, options, 0, expire_ns
         )
         order_id = self._apply(command, client_order_id)
         if order_id < 0:
             self._finish(instrument, order_id)
         price_shown = None if options & MARKET else price
-        order = self._new_order(instrument, account, order_id, side, price_shown, quantity)
+        order = self._new_order(instrument, account, order_id, side, price_shown, quantity, options)
         order.client_order_id, order.wanted = client_order_id, wanted
         log.add(order)
         self._read_events(instrument)
@@ -212,8 +206,8 @@ class Venue:
             self._finish(instrument, result)
         ledger = self.ledger(instrument, account)
         orders = (
-            self._quote_order(instrument, account, ledger.bid_quote_id, 0, bid),
-            self._quote_order(instrument, account, ledger.ask_quote_id, 1, ask),
+            self._quote_order(instrument, account, ledger.bid_quote_id, 0, bid, options),
+            self._quote_order(instrument, account, ledger.ask_quote_id, 1, ask, options),
         )
         reasons = [0, 0]
         for event in self._read_events(instrument):
@@ -267,18 +261,19 @@ class Venue:
 
     def advance(self, instrument: int, until_ns: int) -> None:
         """Let the participants trade until a market time; nothing when it is not in the future."""
-        if until_ns <= self.now_ns[instrument]:
+        now_ns = self.now_ns.item(instrument)
+        if until_ns <= now_ns:
             return
         if self.journal is not None:
             command = Command(CommandKind.ADVANCE, instrument, 0, time_ns=until_ns)
             self.journal(command.pack(), None)
-        while self.now_ns[instrument] < until_ns:
-            now_ns = int(self.now_ns[instrument])
+        while now_ns < until_ns:
+            before_ns = now_ns
             self._best_before = self._best(instrument)
             self._source(self.markets, instrument, until_ns)
-            stuck = self.now_ns[instrument] == now_ns and not self._n_events[instrument]
-            assert not stuck, "the participants neither trade nor let time pass"
-            self._read_events(instrument, many=True)
+            now_ns = self.now_ns.item(instrument)
+            events = self._read_events(instrument, many=True)
+            assert events or now_ns > before_ns, "participants neither trade nor let time pass"
 
     # --- parts ------------------------------------------------------------------------------------
 
@@ -296,10 +291,10 @@ class Venue:
 
     def _read_events(self, instrument: int, many: bool = False) -> list[Event]:
         """Hand the events just emitted to all listeners; many: not of one command but of many."""
-        n = int(self._n_events[instrument])
+        n = self._n_events.item(instrument)
         if n == 0:
             return []
-        events = [Event._make(row) for row in self._events[instrument][:n].tolist()]
+        events = [Event(*row) for row in self._events[instrument][:n].tolist()]
         self.log.read(instrument, events, self._mids_before(instrument, events, many))
         self.tapes[instrument].read(events)
         for listener in self.listeners:
@@ -307,7 +302,7 @@ class Venue:
         return events
 
     def _mids_before(self, instrument: int, events: list[Event], many: bool) -> MidBefore:
-        base, (bid, ask) = int(self.price_base[instrument]), self._best_before
+        base, (bid, ask) = self.price_base.item(instrument), self._best_before
         if many:
             return MidsBefore(events, base, self.quantities[instrument], (bid, ask))
         mid_twice = bid + ask + 2 * base if bid and ask else 0
@@ -318,7 +313,7 @@ class Venue:
         self.door.advance(instrument, until_ns)
 
     def _best(self, instrument: int) -> tuple[int, int]:
-        return int(self.best_bid[instrument]), int(self.best_ask[instrument])
+        return self.best_bid.item(instrument), self.best_ask.item(instrument)
 
     def _own_open(self, account: int, order_id: int) -> tuple[Order, int]:
         """Asked here already, so that ids the engine cannot hold never reach it."""
@@ -335,20 +330,28 @@ class Venue:
         side: int,
         price: int | None,
         quantity: int,
+        options: int,
     ) -> Order:
         return Order(
-            order_id=self.log.wire_id(instrument, engine_id),
-            instrument=instrument,
-            account=account,
-            side=side,
-            price=price,
-            quantity=quantity,
-            open_quantity=quantity,
-            time_ns=int(self.now_ns[instrument]),
+            self.log.wire_id(instrument, engine_id),
+            instrument,
+            account,
+            side,
+            price,
+            quantity,
+            quantity,
+            self.now_ns.item(instrument),
+            options,
         )
 
     def _quote_order(
-        self, instrument: int, account: int, engine_id: int, side: int, wanted: tuple[int, int]
+        self,
+        instrument: int,
+        account: int,
+        engine_id: int,
+        side: int,
+        wanted: tuple[int, int],
+        options: int,
     ) -> Order | None:
         """One side of the quote: kept, new, or None when there is none."""
         if engine_id == 0 or wanted[1] == 0:
@@ -356,6 +359,6 @@ class Venue:
         log = self.log.accounts[account]
         order = log.open.get(self.log.wire_id(instrument, engine_id))
         if order is None:
-            order = self._new_order(instrument, account, engine_id, side, *wanted)
+            order = self._new_order(instrument, account, engine_id, side, *wanted, options)
             log.add(order)
         return order
