@@ -15,20 +15,23 @@ from numba import types
 from numba.extending import intrinsic
 
 from exchange.engine import commands
-from exchange.engine.codes import RejectReason
+from exchange.engine.codes import Option, RejectReason, Side, TimeInForce
 from exchange.engine.commands import begin
 from exchange.engine.kernel import kernel
 from exchange.engine.records import Markets
+from exchange.engine.whole import WHOLE, plain
 
 Call = Callable[..., int]
 UNKNOWN_INSTRUMENT = int(RejectReason.UNKNOWN_INSTRUMENT)
+BUY, GTD, TIME_IN_FORCE = int(Side.BUY), int(TimeInForce.GTD), int(Option.TIME_IN_FORCE)
+OPTIONS_MAX = 127  # every Option bit and the two of TimeInForce
 
 
 class Door:
     """The commands of one venue as functions of plain integers; `events` reads what happened.
 
-    Each returns the order's id, 0, or -RejectReason. The markets must outlive the door and stay in
-    place; a door of a batch of venues is one door a venue.
+    Each returns the order's id, 0, or -RejectReason; arguments are integers, a float is a TypeError.
+    The markets must outlive the door and stay in place; a door of a batch of venues is one a venue.
 
     - `enter(instrument, account, side, price, quantity, options, expire_ns)`
     - `cancel(instrument, account, order_id)`
@@ -43,7 +46,33 @@ class Door:
         assert markets.flags.c_contiguous, "a door's markets lie side by side: not every second one"
         self.markets = markets
         calls = _plain_calls(markets) if numba.config.DISABLE_JIT else _bound_calls(markets)
-        self.enter, self.cancel, self.replace, self.quote, self.cancel_all, self.advance = calls
+        self.enter, self.cancel, self.replace, self._quote, self.cancel_all, self.advance = calls
+        self._now_ns = markets["now_ns"]
+
+    def quote(
+        self,
+        instrument: int,
+        account: int,
+        bid_price: int,
+        bid_quantity: int,
+        ask_price: int,
+        ask_quantity: int,
+        options: int,
+        expire_ns: int,
+    ) -> int:
+        """Both sides of the account's quote replaced; 0, or -RejectReason when refused whole.
+
+        The engine looks at unknown option bits and at the expiry only as each side enters, which is
+        after it has pulled the old quote: so they are refused here, as those of an order.
+        """
+        known = 0 <= options <= OPTIONS_MAX
+        expires = known and options & TIME_IN_FORCE == GTD
+        if expires and 0 <= instrument < len(self.markets):
+            known = expire_ns > self._now_ns[instrument]
+        if not known:
+            return self.enter(instrument, account, BUY, bid_price, bid_quantity, options, expire_ns)
+        ask = ask_price, ask_quantity
+        return self._quote(instrument, account, bid_price, bid_quantity, *ask, options, expire_ns)
 
     def apply(self, command: Any) -> int:
         """Apply one COMMAND record, as `apply_command`."""
@@ -100,56 +129,96 @@ def _pointer(typing_context, address):
     return types.voidptr(types.int64), generate
 
 
+def _signature(n_integers: int) -> Any:
+    """The address and number of the markets, then whole numbers."""
+    return types.int64(types.int64, types.int64, *[WHOLE] * n_integers)
+
+
 @lru_cache
 def _compiled_calls(dtype: np.dtype[Any]) -> list[Call]:
     """Compile the calls for markets of one dtype, or load them from the cache."""
 
-    @kernel(signature=types.int64(*[types.int64] * 9))
+    @kernel(signature=_signature(7))
     def enter(address, n, instrument, account, side, price, quantity, options, expire_ns):
         markets = numba.carray(_pointer(address), n, dtype)
-        if not begin(markets, instrument):
+        if not begin(markets, plain(instrument)):
             return -UNKNOWN_INSTRUMENT
         return commands.enter(
-            markets, instrument, account, side, price, quantity, options, expire_ns
+            markets,
+            plain(instrument),
+            plain(account),
+            plain(side),
+            plain(price),
+            plain(quantity),
+            plain(options),
+            plain(expire_ns),
         )
 
-    @kernel(signature=types.int64(*[types.int64] * 5))
+    @kernel(signature=_signature(3))
     def cancel(address, n, instrument, account, order_id):
         markets = numba.carray(_pointer(address), n, dtype)
-        if not begin(markets, instrument):
+        if not begin(markets, plain(instrument)):
             return -UNKNOWN_INSTRUMENT
-        return commands.cancel(markets, instrument, account, order_id)
+        return commands.cancel(
+            markets,
+            plain(instrument),
+            plain(account),
+            plain(order_id),
+        )
 
-    @kernel(signature=types.int64(*[types.int64] * 7))
+    @kernel(signature=_signature(5))
     def replace(address, n, instrument, account, order_id, price, quantity):
         markets = numba.carray(_pointer(address), n, dtype)
-        if not begin(markets, instrument):
+        if not begin(markets, plain(instrument)):
             return -UNKNOWN_INSTRUMENT
-        return commands.replace(markets, instrument, account, order_id, price, quantity)
+        return commands.replace(
+            markets,
+            plain(instrument),
+            plain(account),
+            plain(order_id),
+            plain(price),
+            plain(quantity),
+        )
 
-    @kernel(signature=types.int64(*[types.int64] * 10))
+    @kernel(signature=_signature(8))
     def quote(
         address, n, instrument, account, bid, bid_quantity, ask, ask_quantity, options, expire_ns
     ):
         markets = numba.carray(_pointer(address), n, dtype)
-        if not begin(markets, instrument):
+        if not begin(markets, plain(instrument)):
             return -UNKNOWN_INSTRUMENT
         return commands.quote_both(
-            markets, instrument, account, bid, bid_quantity, ask, ask_quantity, options, expire_ns
+            markets,
+            plain(instrument),
+            plain(account),
+            plain(bid),
+            plain(bid_quantity),
+            plain(ask),
+            plain(ask_quantity),
+            plain(options),
+            plain(expire_ns),
         )
 
-    @kernel(signature=types.int64(*[types.int64] * 4))
+    @kernel(signature=_signature(2))
     def cancel_all(address, n, instrument, account):
         markets = numba.carray(_pointer(address), n, dtype)
-        if not begin(markets, instrument):
+        if not begin(markets, plain(instrument)):
             return -UNKNOWN_INSTRUMENT
-        return commands.cancel_all(markets, instrument, account)
+        return commands.cancel_all(
+            markets,
+            plain(instrument),
+            plain(account),
+        )
 
-    @kernel(signature=types.int64(*[types.int64] * 4))
+    @kernel(signature=_signature(2))
     def advance(address, n, instrument, time_ns):
         markets = numba.carray(_pointer(address), n, dtype)
-        if not begin(markets, instrument):
+        if not begin(markets, plain(instrument)):
             return -UNKNOWN_INSTRUMENT
-        return commands.advance(markets, instrument, time_ns)
+        return commands.advance(
+            markets,
+            plain(instrument),
+            plain(time_ns),
+        )
 
     return [enter, cancel, replace, quote, cancel_all, advance]

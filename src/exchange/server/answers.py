@@ -55,9 +55,7 @@ def _options_text(options: int) -> str:
     time_in_force = TimeInForce(options & Option.TIME_IN_FORCE).name.lower()
     post_only = "true" if options & Option.POST_ONLY else "false"
     reduce_only = "true" if options & Option.REDUCE_ONLY else "false"
-    return (
-        f'"time_in_force":"{time_in_force}","post_only":{post_only},"reduce_only":{reduce_only}'
-    )
+    return f'"time_in_force":"{time_in_force}","post_only":{post_only},"reduce_only":{reduce_only}'
 
 
 def open_order_text(venue: Venue, order: Order) -> str:

@@ -77,9 +77,9 @@ class Connection:
             self._hold(now_ns)
             return
         self.slow_since_ns = 0
-        for instrument in sorted(self.stale):
-            self._outbox.append(snapshot(instrument))
-        self.stale.clear()
+        if self.stale:
+            self._outbox.extend(snapshot(instrument) for instrument in sorted(self.stale))
+            self.stale.clear()
         if self._outbox:
             self.transport.write(b"".join(self._outbox))
             self._outbox.clear()

@@ -37,6 +37,7 @@ PREVENTION = {
 SIDE_CODES = {name: code for code, name in enumerate(SIDES)}
 MARKET, POST_ONLY, REDUCE_ONLY = int(Option.MARKET), int(Option.POST_ONLY), int(Option.REDUCE_ONLY)
 
+
 class Desk:
     """Takes the orders of authenticated traders to the venue."""
 
@@ -111,9 +112,7 @@ class Desk:
         row = None if symbol is None else self.instrument(symbol)
         found = self.venue.orders(account).open.values()
         texts = [
-            open_order_text(self.venue, order)
-            for order in found
-            if row in (None, order.instrument)
+            open_order_text(self.venue, order) for order in found if row in (None, order.instrument)
         ]
         return f'{{"orders":[{",".join(texts)}]}}'
 

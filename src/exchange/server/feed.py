@@ -26,6 +26,7 @@ from exchange.server.venue import Venue
 ALL = -1  # in place of an instrument, for channels that cover every symbol
 SCENARIOS_MAX = 50
 MARKET_CHANNELS = ("book", "trades", "ticker", "candles")
+PRIVATE_CHANNELS = ("orders", "fills", "account")
 Readers = dict[Connection, None]  # in the order they came
 
 
@@ -38,7 +39,7 @@ class Feed:
         self.scenarios: deque[ScenarioAnswer] = deque(maxlen=SCENARIOS_MAX)  # those that began
         self.connections: Readers = {}
         self._readers: dict[tuple[str, int], Readers] = {}
-        self._own: dict[int, Readers] = {}  # by account
+        self._own: dict[tuple[str, int], Readers] = {}  # by private channel and account
         self._reports: list[tuple[Connection, bytes]] = []
         self._accounts_changed: dict[int, None] = {}
         self._last_trade = [tape.n_trades for tape in venue.tapes]
@@ -51,12 +52,11 @@ class Feed:
 
     def subscribe(self, connection: Connection, channel: str, instrument: int) -> None:
         """Begin to tell; the book begins with a snapshot."""
-        key = (channel, instrument)
-        readers = self._readers.setdefault(key, {})
+        readers = self._listed(connection, channel, instrument)
         if channel in ("book", "ticker") and not self._watched(instrument):
             self.books[instrument].publish()  # nobody has followed until now
         readers[connection] = None
-        connection.subscriptions.add(key)
+        connection.subscriptions.add((channel, instrument))
         if channel == "book":
             connection.stale.discard(instrument)
             connection.send(self.snapshot_frame(instrument))
@@ -66,20 +66,14 @@ class Feed:
     def unsubscribe(self, connection: Connection, channel: str, instrument: int) -> None:
         """Tell no more."""
         connection.subscriptions.discard((channel, instrument))
-        self._readers.get((channel, instrument), {}).pop(connection, None)
+        self._listed(connection, channel, instrument).pop(connection, None)
         if channel == "book":
             connection.stale.discard(instrument)
-
-    def own(self, connection: Connection, account: int) -> None:
-        """Remember which account has logged in on this connection."""
-        self._own.setdefault(account, {})[connection] = None
 
     def forget(self, connection: Connection) -> None:
         """The connection is gone."""
         for channel, instrument in list(connection.subscriptions):
             self.unsubscribe(connection, channel, instrument)
-        if connection.caller is not None:
-            self._own.get(connection.caller.account, {}).pop(connection, None)
         self.connections.pop(connection, None)
         self._urgent.pop(connection, None)
 
@@ -124,6 +118,8 @@ class Feed:
 
     def deliver_reports(self) -> None:
         """Queue the reports of the commands applied since the last time; flush their readers."""
+        if not self._reports:
+            return
         for connection, frame in self._reports:
             connection.send(frame)
             self._urgent[connection] = None
@@ -132,7 +128,7 @@ class Feed:
     def publish_accounts(self) -> None:
         """Tell the traders whose accounts have changed how they stand."""
         for number in self._accounts_changed:
-            readers = self._own_readers(number, "account")
+            readers = self._own.get(("account", number))
             if readers:
                 answer = account_answer(self.venue, self.venue.accounts[number])
                 frame = _report_frame("account", "account", answer.model_dump_json())
@@ -170,12 +166,12 @@ class Feed:
 
     def _read(self, instrument: int, events: Sequence[Event]) -> None:
         self.books[instrument].read(events)
-        symbol = self.venue.instruments[instrument].symbol
         for event in events:
             if event.kind in NOTICE_KINDS:
+                symbol = self.venue.instruments[instrument].symbol
                 self.publish_status(notice(symbol, event))
-            if event.kind == SHOCK_BEGAN:
-                self.scenarios.append(scenario(symbol, event))
+                if event.kind == SHOCK_BEGAN:
+                    self.scenarios.append(scenario(symbol, event))
 
     def _watched(self, row: int) -> bool:
         return bool(self._readers.get(("book", row)) or self._readers.get(("ticker", row)))
@@ -213,22 +209,23 @@ class Feed:
                 if not connection.slow:
                     connection.send(frame)
 
-    def _own_readers(self, account: int, channel: str) -> Sequence[Connection]:
-        own = self._own.get(account)
-        if not own:
-            return ()
-        return [connection for connection in own if (channel, ALL) in connection.subscriptions]
+    def _listed(self, connection: Connection, channel: str, instrument: int) -> Readers:
+        """The list of readers that a subscription of this connection stands in."""
+        if channel in PRIVATE_CHANNELS:
+            assert connection.caller is not None, "the session has asked who it is"
+            return self._own.setdefault((channel, connection.caller.account), {})
+        return self._readers.setdefault((channel, instrument), {})
 
     def _on_order(self, what: str, order: Order) -> None:
         self._accounts_changed[order.account] = None
-        readers = self._own_readers(order.account, "orders")
+        readers = self._own.get(("orders", order.account))
         if readers:
             text = order_text(self.venue.instruments[order.instrument], order)
             frame = _report_frame("orders", "order", text, f'"event":"{what}",')
             self._reports.extend((connection, frame) for connection in readers)
 
     def _on_fill(self, account: int, fill: Fill) -> None:
-        readers = self._own_readers(account, "fills")
+        readers = self._own.get(("fills", account))
         if readers:
             answer = fill_answer(self.venue.instruments[fill.instrument], fill)
             frame = _report_frame("fills", "fill", answer.model_dump_json())

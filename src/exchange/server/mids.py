@@ -10,7 +10,8 @@ from typing import Any
 from exchange.engine.codes import CancelReason
 from exchange.server.orders import BUY, CANCELED, REPLACED, RESTED, TRADED, Event
 
-# An order canceled for one of these reasons had been resting.
+# An order canceled for one of these reasons had been resting, but for the incoming one of two that
+# would have traded with each other.
 RESTING_REASONS = frozenset(
     int(reason)
     for reason in (
@@ -18,8 +19,10 @@ RESTING_REASONS = frozenset(
         CancelReason.CANCEL_ALL,
         CancelReason.QUOTE,
         CancelReason.EXPIRED,
+        CancelReason.SELF_TRADE,
     )
 )
+SELF_TRADE = int(CancelReason.SELF_TRADE)
 SCAN_ROWS_MAX = 2_000  # a side whose next level is farther away than this counts as empty
 
 
@@ -27,10 +30,20 @@ class MidsBefore:
     """Best bid + best ask (ticks) before the order of each event; worked out when first asked."""
 
     def __init__(
-        self, events: Sequence[Event], price_base: int, quantities: Any, best: tuple[int, int]
+        self,
+        events: Sequence[Event],
+        price_base: int,
+        quantities: Any,
+        best: tuple[int, int],
+        newest_id: int,
     ) -> None:
-        """quantities: lots by ladder row after the events; best: bid and ask rows before them."""
+        """quantities: lots by ladder row after the events; best: bid and ask rows before them.
+
+        newest_id: no order that entered before the events has a higher one.
+        """
         self.events = events
+        self.newest_id = newest_id
+        self.unrested: set[int] = set()
         self.price_base = price_base
         self.quantities = quantities
         self.best_bid, self.best_ask = best
@@ -44,6 +57,7 @@ class MidsBefore:
         return self.mids[row]
 
     def _walk(self) -> None:
+        self.unrested = _canceled_on_entry(self.events, self.newest_id)
         for event in self.events:
             for row, lots in self._changes(event):
                 self.touched[row] = self.touched.get(row, int(self.quantities[row])) - lots
@@ -65,6 +79,8 @@ class MidsBefore:
         if event.kind == TRADED:
             return [(row, -event.quantity)]
         if event.kind == CANCELED and event.reason in RESTING_REASONS:
+            if event.sequence in self.unrested:
+                return []
             return [(row, -event.quantity)]
         if event.kind == REPLACED:
             gone = (event.price_before - self.price_base, -event.quantity_before)
@@ -96,3 +112,21 @@ class MidsBefore:
             if self.touched.get(row, self.quantities[row]) > 0:
                 return row
         return 0
+
+
+def _canceled_on_entry(events: Sequence[Event], newest_id: int) -> set[int]:
+    """The sequence numbers of cancels for SELF_TRADE of orders that were just coming in."""
+    found: set[int] = set()
+    rested: set[int] = set()
+    moving: set[int] = set()
+    for event in events:
+        if event.kind == RESTED:
+            rested.add(event.order_id)
+            moving.discard(event.order_id)
+        elif event.kind == REPLACED and not event.kept_priority:
+            moving.add(event.order_id)  # comes in anew under its old id
+        elif event.kind == CANCELED and event.reason == SELF_TRADE:
+            known = event.order_id <= newest_id or event.order_id in rested
+            if not known or event.order_id in moving:
+                found.add(event.sequence)
+    return found

@@ -11,11 +11,10 @@ from exchange.messages.answers import PingAnswer
 from exchange.server.auth import Caller, RateLimit
 from exchange.server.connection import LOGIN_FAILED, UNREADABLE, Connection
 from exchange.server.errors import ApiError, unreadable
-from exchange.server.feed import ALL, MARKET_CHANNELS
+from exchange.server.feed import ALL, MARKET_CHANNELS, PRIVATE_CHANNELS
 from exchange.server.reading import OPERATIONS, complaint
 from exchange.server.service import Exchange
 
-PRIVATE_CHANNELS = ("orders", "fills", "account")
 SIGNED_LOGIN = b"GET/v1/ws"
 UNREADABLE_MAX = 20  # messages in a row that cannot be read
 REQUESTS_PER_S = 200.0  # logins, subscriptions and pings of one connection
@@ -115,7 +114,6 @@ class Session:
         connection.caller = caller
         connection.cancel_on_disconnect = request.cancel_on_disconnect and caller.role == "trader"
         connection.lockstep = request.lockstep and exchange.lockstep is not None
-        exchange.feed.own(connection, caller.account)
         result = {
             "account": caller.account,
             "name": caller.name,

@@ -40,7 +40,10 @@ class Candle:
 
     def add(self, price: int, quantity: int) -> None:
         """Take in one trade."""
-        self.high, self.low = max(self.high, price), min(self.low, price)
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
         self.close = price
         self.volume += quantity
         self.n_trades += 1
@@ -53,18 +56,22 @@ class CandleSeries:
         self.interval_s = interval_s
         self.candles: deque[Candle] = deque(maxlen=CANDLES_MAX)
         self.fresh: dict[int, Candle] = {}
+        self._end_ns = 0  # of the newest candle's interval
 
     def add(self, trade: Trade) -> None:
         """Take in one trade, opening a candle when its interval has none."""
-        interval_ns = self.interval_s * SECOND_NS
-        open_time_ns = trade.time_ns // interval_ns * interval_ns
-        if not self.candles or self.candles[-1].open_time_ns != open_time_ns:
-            self.close(trade.time_ns)
-            price = trade.price
-            self.candles.append(Candle(self.interval_s, open_time_ns, price, price, price, price))
+        if trade.time_ns >= self._end_ns:
+            self._open(trade)
         candle = self.candles[-1]
         candle.add(trade.price, trade.quantity)
-        self.fresh[open_time_ns] = candle
+        self.fresh[candle.open_time_ns] = candle
+
+    def _open(self, trade: Trade) -> None:
+        self.close(trade.time_ns)
+        interval_ns, price = self.interval_s * SECOND_NS, trade.price
+        open_time_ns = trade.time_ns // interval_ns * interval_ns
+        self.candles.append(Candle(self.interval_s, open_time_ns, price, price, price, price))
+        self._end_ns = open_time_ns + interval_ns
 
     def close(self, now_ns: int) -> None:
         """Close the newest candle if its interval is over."""

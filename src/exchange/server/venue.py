@@ -15,8 +15,17 @@ from exchange.instrument import Instrument
 from exchange.server.command import Command, obey
 from exchange.server.ledger import Account, Ledger, Limits
 from exchange.server.mids import MidsBefore
-from exchange.server.orders import AccountLog, Event, MidBefore, Order, OrderLog, Wanted
+from exchange.server.orders import (
+    AccountLog,
+    Event,
+    MidBefore,
+    Order,
+    OrderLog,
+    Wanted,
+    new_tuple,
+)
 from exchange.server.tape import Tape
+from exchange.simulation import step as simulation
 
 Advance = Callable[[Markets, int, int], Any]  # markets, instrument, until_ns
 Listener = Callable[[int, Sequence[Event]], None]  # instrument, events of one command
@@ -56,7 +65,7 @@ class Venue:
     def __init__(
         self, markets: Markets, instruments: Sequence[Instrument], advance: Advance | None = None
     ) -> None:
-        """advance: what the simulated or recorded participants do; None is an empty market."""
+        """advance: how participants act; as it is they are simulated, where there are any."""
         assert len(markets) == len(instruments)
         assert len({i.tick_size * i.lot_size for i in instruments}) == 1, "one unit of money"
         self.markets = markets
@@ -69,7 +78,7 @@ class Venue:
         self.tapes = [Tape() for _ in instruments]
         self.listeners: list[Listener] = []
         self.journal: JournalSink | None = None
-        self._source = advance if advance is not None else self._advance_clock
+        self._source = advance if advance is not None else simulation.advance
         # views into the records: reading a field of a view is ten times quicker than of a record
         self.now_ns, self.sequence = markets["now_ns"], markets["sequence"]
         self.last_price, self.price_base = markets["last_price"], markets["price_base"]
@@ -79,7 +88,10 @@ class Venue:
         self._n_events = markets["n_events"]
         self._events = list(markets["events"])
         self._ledgers = list(markets["accounts"])
+        self._n_entered = markets["n_entered"]
+        self._n_slots = markets.dtype["orders"].shape[0]  # ids end in their slot
         self._best_before = (0, 0)  # ladder rows of the best prices before the last command
+        self._newest_id = 0  # no order had a higher one before the participants' last turn
 
     # --- traders ----------------------------------------------------------------------------------
 
@@ -143,10 +155,21 @@ class Venue:
                 raise ClientOrderIdReused(client_order_id)
             return known.as_first_answered(), False
         instrument, side, price, quantity, options, expire_ns = wanted
-        command = Command(
-            ENTER, instrument, account, side, price, quantity, options, 0, expire_ns
+        command = (
+            ENTER,
+            instrument,
+            account,
+            side,
+            price,
+            quantity,
+            options,
+            0,
+            expire_ns,
+            0,
+            0,
+            0,
         )
-        order_id = self._apply(command, client_order_id)
+        order_id = self._apply(new_tuple(Command, command), client_order_id)
         if order_id < 0:
             self._finish(instrument, order_id)
         price_shown = None if options & MARKET else price
@@ -270,6 +293,7 @@ class Venue:
         while now_ns < until_ns:
             before_ns = now_ns
             self._best_before = self._best(instrument)
+            self._newest_id = (self._n_entered.item(instrument) + 1) * self._n_slots - 1
             self._source(self.markets, instrument, until_ns)
             now_ns = self.now_ns.item(instrument)
             events = self._read_events(instrument, many=True)
@@ -294,7 +318,7 @@ class Venue:
         n = self._n_events.item(instrument)
         if n == 0:
             return []
-        events = [Event(*row) for row in self._events[instrument][:n].tolist()]
+        events = [new_tuple(Event, row) for row in self._events[instrument][:n].tolist()]
         self.log.read(instrument, events, self._mids_before(instrument, events, many))
         self.tapes[instrument].read(events)
         for listener in self.listeners:
@@ -304,13 +328,10 @@ class Venue:
     def _mids_before(self, instrument: int, events: list[Event], many: bool) -> MidBefore:
         base, (bid, ask) = self.price_base.item(instrument), self._best_before
         if many:
-            return MidsBefore(events, base, self.quantities[instrument], (bid, ask))
+            quantities, newest_id = self.quantities[instrument], self._newest_id
+            return MidsBefore(events, base, quantities, (bid, ask), newest_id)
         mid_twice = bid + ask + 2 * base if bid and ask else 0
         return lambda _row: mid_twice
-
-    def _advance_clock(self, _markets: Markets, instrument: int, until_ns: int) -> None:
-        """An empty market: time passes, orders expire, nobody else trades."""
-        self.door.advance(instrument, until_ns)
 
     def _best(self, instrument: int) -> tuple[int, int]:
         return self.best_bid.item(instrument), self.best_ask.item(instrument)
