@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from exchange.engine.codes import EventKind, Option, Phase, RejectReason, ShockKind, TimeInForce
+from exchange.engine.commands import apply_command
 from exchange.engine.door import Door
 from exchange.engine.records import COMMAND, LIVE_MARKET, new_markets
 from exchange.instrument import Instrument
@@ -99,27 +100,26 @@ def test_every_answer_of_the_desk_is_what_the_description_says():
     ],
 )
 def test_a_quote_that_cannot_be_is_refused_whole_and_the_old_one_stands(options, expire_ns, reason):
-    markets = new_markets(1, dtype=LIVE_MARKET)
-    door = Door(markets)
-    door.advance(0, 5)
-    assert door.quote(0, 4, 9_900, 5, 10_100, 5, GTC, 0) == 0
-    account, n_resting = markets["accounts"][0, 4].copy(), markets["n_resting"][0]
-
-    assert door.quote(0, 4, 9_800, 5, 10_200, 5, options, expire_ns) == -reason
-
-    (event,) = door.events(0)
-    assert (event["kind"], event["reason"], event["account"]) == (EventKind.REJECTED, reason, 4)
-    assert markets["accounts"][0, 4] == account
-    assert markets["n_resting"][0] == n_resting
-    assert door.quote(7, 4, 9_800, 5, 10_200, 5, int(TimeInForce.GTD), 9) < 0
-
-
-def test_the_venue_refuses_such_a_quote_too_and_keeps_its_orders():
     venue, (trader, *_) = new_venue()
+    venue.advance(0, 5)
     outcome = venue.quote(trader, 0, (9_900, 5), (10_100, 5), NEWEST)
-    with pytest.raises(Refused, match="INVALID_OPTIONS"):
-        venue.quote(trader, 0, (9_800, 5), (10_200, 5), 128)
+    journal: list[Any] = []
+    venue.journal = lambda record, _: journal.append(np.frombuffer(record, COMMAND)[0])
+    account, n_resting = venue.ledger(0, trader), venue.markets["n_resting"][0]
+    replayed = venue.markets.copy()
+
+    with pytest.raises(Refused, match=reason.name):
+        venue.quote(trader, 0, (9_800, 5), (10_200, 5), options, expire_ns)
+
+    (event,) = venue.door.events(0)
+    assert (event["kind"], event["reason"]) == (EventKind.REJECTED, reason)
+    assert event["account"] == trader
+    assert venue.ledger(0, trader) == account
+    assert venue.markets["n_resting"][0] == n_resting
     assert list(venue.orders(trader).open.values()) == [outcome.bid, outcome.ask]
+    for command in journal:
+        apply_command(replayed, command)
+    assert replayed.tobytes() == venue.markets.tobytes()
 
 
 # --- the door -------------------------------------------------------------------------------------

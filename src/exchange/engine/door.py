@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from exchange.engine import commands
-from exchange.engine.codes import Option, RejectReason, Side, TimeInForce
+from exchange.engine.codes import RejectReason
 from exchange.engine.commands import begin
 from exchange.engine.kernel import kernel
 from exchange.engine.records import Markets
@@ -23,8 +23,6 @@ from exchange.engine.whole import WHOLE, plain
 
 Call = Callable[..., int]
 UNKNOWN_INSTRUMENT = int(RejectReason.UNKNOWN_INSTRUMENT)
-BUY, GTD, TIME_IN_FORCE = int(Side.BUY), int(TimeInForce.GTD), int(Option.TIME_IN_FORCE)
-OPTIONS_MAX = 127  # every Option bit and the two of TimeInForce
 
 
 class Door:
@@ -46,33 +44,7 @@ class Door:
         assert markets.flags.c_contiguous, "a door's markets lie side by side: not every second one"
         self.markets = markets
         calls = _plain_calls(markets) if numba.config.DISABLE_JIT else _bound_calls(markets)
-        self.enter, self.cancel, self.replace, self._quote, self.cancel_all, self.advance = calls
-        self._now_ns = markets["now_ns"]
-
-    def quote(
-        self,
-        instrument: int,
-        account: int,
-        bid_price: int,
-        bid_quantity: int,
-        ask_price: int,
-        ask_quantity: int,
-        options: int,
-        expire_ns: int,
-    ) -> int:
-        """Both sides of the account's quote replaced; 0, or -RejectReason when refused whole.
-
-        The engine looks at unknown option bits and at the expiry only as each side enters, which is
-        after it has pulled the old quote: so they are refused here, as those of an order.
-        """
-        known = 0 <= options <= OPTIONS_MAX
-        expires = known and options & TIME_IN_FORCE == GTD
-        if expires and 0 <= instrument < len(self.markets):
-            known = expire_ns > self._now_ns[instrument]
-        if not known:
-            return self.enter(instrument, account, BUY, bid_price, bid_quantity, options, expire_ns)
-        ask = ask_price, ask_quantity
-        return self._quote(instrument, account, bid_price, bid_quantity, *ask, options, expire_ns)
+        self.enter, self.cancel, self.replace, self.quote, self.cancel_all, self.advance = calls
 
     def apply(self, command: Any) -> int:
         """Apply one COMMAND record, as `apply_command`."""

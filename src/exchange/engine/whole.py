@@ -10,7 +10,7 @@ from numba.core import cgutils
 from numba.extending import NativeValue, intrinsic, models, register_model, unbox
 
 
-class _Whole(types.Type):
+class _Whole(types.Type):  # type: ignore[misc]  # numba has no types
     """An int64 that is to be a Python integer at the call."""
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ WHOLE = _Whole()
 
 
 @register_model(_Whole)
-class _WholeModel(models.PrimitiveModel):
+class _WholeModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager, numba_type):
         super().__init__(manager, numba_type, ir.IntType(64))
 

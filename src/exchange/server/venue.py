@@ -8,7 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exchange.engine.codes import N_PARTICIPANTS, CommandKind, EventKind, Option, RejectReason
+from exchange.engine.codes import (
+    N_PARTICIPANTS,
+    CommandKind,
+    EventKind,
+    Option,
+    RejectReason,
+    TimeInForce,
+)
 from exchange.engine.door import Door
 from exchange.engine.records import Markets
 from exchange.instrument import Instrument
@@ -34,6 +41,9 @@ JournalSink = Callable[[bytes, str | None], None]  # COMMAND bytes, client_order
 ENTER = int(CommandKind.ENTER)
 REJECTED = int(EventKind.REJECTED)
 MARKET = int(Option.MARKET)
+TIME_IN_FORCE, GTD = int(Option.TIME_IN_FORCE), int(TimeInForce.GTD)
+OPTIONS_MAX = 127  # all bits that mean something
+OPTIONS_UNKNOWN = 255  # stands for whatever does not fit into COMMAND
 
 
 class Refused(Exception):
@@ -191,14 +201,8 @@ class Venue:
     def replace(self, account: int, order_id: int, price: int, quantity: int) -> Order:
         """Give an open order a new price and open quantity. Raises Refused."""
         order, engine_id = self._own_open(account, order_id)
-        command = Command(
-            CommandKind.REPLACE,
-            order.instrument,
-            account,
-            order_id=engine_id,
-            price=price,
-            quantity=quantity,
-        )
+        kind, row = CommandKind.REPLACE, order.instrument
+        command = Command(kind, row, account, 0, price, quantity, order_id=engine_id)
         self._finish(order.instrument, self._apply(command))
         return order
 
@@ -209,13 +213,20 @@ class Venue:
         bid: tuple[int, int],
         ask: tuple[int, int],
         options: int,
+        expire_ns: int = 0,
     ) -> QuoteOutcome:
         """Replace both sides of the account's quote; bid, ask: price and quantity, 0 lots for none.
 
         Raises Refused when the quote is refused as a whole.
         """
+        if not 0 <= options <= OPTIONS_MAX:
+            options = OPTIONS_UNKNOWN
+        late = options & TIME_IN_FORCE == GTD and expire_ns <= self.now_ns[instrument]
+        # The engine looks at these only as each side enters, with the old quote pulled already; an
+        # order with them it refuses at once, for the same reason and with nothing pulled.
+        refused = late or options == OPTIONS_UNKNOWN
         command = Command(
-            CommandKind.QUOTE,
+            CommandKind.ENTER if refused else CommandKind.QUOTE,
             instrument,
             account,
             price=bid[0],
@@ -223,6 +234,7 @@ class Venue:
             ask_price=ask[0],
             ask_quantity=ask[1],
             options=options,
+            expire_ns=expire_ns,
         )
         result = self._apply(command)
         if result < 0:
