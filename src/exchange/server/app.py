@@ -10,7 +10,7 @@ from aiohttp import web
 from exchange.messages.answers import Hello
 from exchange.server.connection import SERVER_AWAY
 from exchange.server.errors import ApiError, overloaded, unreadable
-from exchange.server.lane import Lane, Outbox
+from exchange.server.lane import AIOHTTP_TELLS, Lane, Outbox
 from exchange.server.openapi import openapi
 from exchange.server.page import add_page
 from exchange.server.rest import BODY_BYTES_MAX, Reply, Request, error_reply, respond
@@ -184,7 +184,8 @@ class Server:
         assert server is not None
         if len(server.connections) >= self.exchange.settings.connections_max:
             return _Refuse()
-        return Lane(self.exchange, server(), self._outbox)
+        handler = server()
+        return Lane(self.exchange, handler, self._outbox) if AIOHTTP_TELLS else handler
 
 
 class _Refuse(asyncio.Protocol):

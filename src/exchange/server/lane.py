@@ -29,6 +29,8 @@ UNUSUAL = frozenset(
     {"transfer-encoding", "content-encoding", "connection", "upgrade", "expect", "te", "trailer"}
 )
 QUIET_S_MAX = 1_800.0  # aiohttp closes connections that it has not heard of for twice as long
+# Whether aiohttp is idle is read from a private attribute; without it every request goes through aiohttp.
+AIOHTTP_TELLS = hasattr(RequestHandler, "_waiter")
 MORE = object()  # the request is plain so far, but not whole yet
 
 
