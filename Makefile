@@ -27,6 +27,7 @@ bench: .venv/bench
 	$(BIN)/python scripts/bench_engine.py
 	$(BIN)/python scripts/bench_flow.py
 	$(BIN)/python scripts/bench_server.py
+	$(BIN)/python scripts/bench_journal.py
 
 # every index checked, which compiled code does not do by itself: slow, for a night
 boundscheck: .venv/dev

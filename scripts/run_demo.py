@@ -2,7 +2,8 @@
 
 Starts the exchange with its simulated participants on a free port of this machine, then strategies
 as its clients, and shows the book, the trades and what each strategy earns until Ctrl-C.
-With --json it prints one JSON object at the end instead.
+With --json it prints one JSON object at the end instead. The session's journal is left for
+replay_journal.py.
 """
 
 import argparse
@@ -55,7 +56,7 @@ async def start_exchange(arguments: argparse.Namespace, keys_file: Path) -> tupl
     command = [sys.executable, str(SCRIPTS / "run_interface.py"), "--port", str(arguments.port)]
     command += ["--symbols", SYMBOL, "--preset", arguments.preset, "--seed", str(arguments.seed)]
     command += ["--speed", str(arguments.speed), "--keys-file", str(keys_file), "--json-ready"]
-    command += ["--accounts", "1"]
+    command += ["--accounts", "1", "--journal", str(arguments.journal)]
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, start_new_session=True)
     assert process.stdout is not None
     try:
@@ -158,7 +159,7 @@ async def run(arguments: argparse.Namespace, show: demo_screen.Show) -> dict[str
                 await stop(trader.process, signal.SIGINT)
             await asyncio.gather(*followers)
             await stop(exchange, signal.SIGTERM)
-    return facts(pages, traders, exchange.returncode)
+    return {**facts(pages, traders, exchange.returncode), "journal": str(arguments.journal)}
 
 
 def facts(
@@ -192,6 +193,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--speed", type=float, default=1.0, help="x wall time (%(default)s)")
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="default: a temporary file")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="save the last screen")
     arguments = parser.parse_args()
     arguments.strategies = arguments.strategies.split(",")
@@ -200,6 +202,10 @@ def parse_arguments() -> argparse.Namespace:
             parser.error(f"no strategy {name!r}: choose of {', '.join(STRATEGIES)}")
     if arguments.duration is not None and arguments.duration <= 0:
         parser.error("--duration must be above 0")
+    if arguments.journal is None:
+        arguments.journal = Path(tempfile.mkdtemp(prefix="onebook-session-")) / "demo.journal"
+    elif arguments.journal.exists():
+        parser.error(f"{arguments.journal} is there already; a demo begins a new session")
     return arguments
 
 
@@ -223,6 +229,9 @@ def main() -> int:
         return 1
     if arguments.picture:
         show.save(arguments.picture)
+    if not arguments.json:
+        replay = f"{sys.executable} {SCRIPTS / 'replay_journal.py'} {arguments.journal}"
+        console.print(f"Replay this session: {replay}", soft_wrap=True)
     for sentence in result["errors"]:
         console.print(sentence, style="red")
     return 1 if result["errors"] else 0

@@ -6,6 +6,7 @@ For example:
   run_interface.py --symbols SIM,ALT --speed 10     two symbols, ten times as fast
   run_interface.py --lockstep --seed 7              time stands still until every strategy answers
   run_interface.py --replay AMZN_message_5.csv      strategies trade against a recording
+  run_interface.py --journal session.journal        written down; started again, it goes on there
   run_interface.py --port 0 --json-ready            a free port, named in one line of JSON
 
 Demo accounts and their keys are printed and written to the keys file (readable by you alone), which
@@ -18,28 +19,30 @@ import re
 import sys
 from pathlib import Path
 
-from exchange.engine.records import Markets
-from exchange.instrument import Instrument
 from exchange.keys import DEFAULT_PORT, default_keys_path
-from exchange.server.run import Choices, run, simulated
+from exchange.server.journal.file import JournalError, JournalFile
+from exchange.server.opening import Opening, recorded, simulated
+from exchange.server.run import Choices, run
 from exchange.server.settings import MILLISECOND_NS, Settings
-from exchange.server.venue import Advance
 from exchange.simulation.presets import PRESETS
-from exchange.simulation.recorded.flow import RecordedFlow, new_recorded_markets
 from exchange.simulation.recorded.messages import RecordingError
 from exchange.simulation.recorded.read import FORMATS
 
 DEFAULTS = Settings()
 ACCOUNTS_MAX = 252
 SYMBOLS_MAX = 32
+MARKET_ARGUMENTS = (
+    *("symbols", "preset", "seed", "replay", "format", "orderbook"),
+    *("maker_fee_ppm", "taker_fee_ppm"),
+)
 
 
 def main() -> int:
     """Parse, build the markets, serve."""
     arguments = parser().parse_args()
     try:
-        markets, source, instruments = open_markets(arguments)
-    except (ValueError, RecordingError) as error:
+        opening = choose_opening(arguments)
+    except (ValueError, RecordingError, JournalError) as error:
         print(f"run_interface: {error}", file=sys.stderr)
         return 2
     choices = Choices(
@@ -49,23 +52,47 @@ def main() -> int:
         keys_file=arguments.keys_file,
         new_keys=arguments.new_keys,
         json_ready=arguments.json_ready,
+        journal=arguments.journal,
+        journal_bytes_max=arguments.journal_max_mb * 10**6,
     )
-    return run(markets, source, instruments, settings(arguments), choices)
+    return run(opening, settings(arguments), choices)
 
 
-def open_markets(
-    arguments: argparse.Namespace,
-) -> tuple[Markets, Advance, list[Instrument]]:
-    """The markets with whoever trades in them: the simulated crowd, or a recording."""
-    fees = {name: getattr(arguments, name) for name in ("maker_fee_ppm", "taker_fee_ppm")}
+def choose_opening(arguments: argparse.Namespace) -> Opening | None:
+    """The markets to begin with, or None to go on with an existing journal.
+
+    Raises ValueError, RecordingError, JournalError.
+    """
+    if arguments.journal is not None and arguments.journal.exists():
+        check_same_market(arguments)
+        return None
+    fees = arguments.maker_fee_ppm, arguments.taker_fee_ppm
     if arguments.replay is None:
-        instruments = [Instrument(symbol) for symbol in arguments.symbols]
-        return *simulated(arguments.symbols, arguments.preset, arguments.seed, **fees), instruments
+        return simulated(arguments.symbols, arguments.preset, arguments.seed, *fees)
     if len(arguments.symbols) > 1:
         raise ValueError("--replay is a market of one symbol: name one with --symbols")
-    flow = RecordedFlow.open(arguments.replay, arguments.format, arguments.orderbook)
-    instrument = Instrument(arguments.symbols[0], flow.tick_size, flow.lot_size)
-    return new_recorded_markets(flow, **fees), flow.advance, [instrument]
+    symbol = arguments.symbols[0]
+    return recorded(symbol, arguments.replay, arguments.format, arguments.orderbook, *fees)
+
+
+def check_same_market(arguments: argparse.Namespace) -> None:
+    """An existing journal says what is traded: what is asked for beside it must agree.
+
+    Raises ValueError, JournalError.
+    """
+    file = JournalFile(arguments.journal)
+    recipe = file.heading["recipe"]
+    file.close()
+    for name in MARKET_ARGUMENTS:
+        asked = getattr(arguments, name)
+        if isinstance(asked, Path):
+            asked = str(asked.absolute())
+        if asked != parser().get_default(name) and asked != recipe.get(name):
+            raise ValueError(
+                f"{arguments.journal} is the journal of a market with {name} "
+                f"{recipe.get(name)!r}, not {asked!r}: leave --{name.replace('_', '-')} out, or "
+                "name another journal"
+            )
 
 
 def settings(arguments: argparse.Namespace) -> Settings:
@@ -128,6 +155,17 @@ def parser() -> argparse.ArgumentParser:
         default=DEFAULTS.publish_ns / MILLISECOND_NS,
         metavar="MS",
         help="book changes within this time are one message, 0: each its own (default %(default)g)",
+    )
+    journal = parser.add_argument_group("what is written down")
+    journal.add_argument(
+        "--journal", type=Path, metavar="FILE", help="write every command; go on where FILE ends"
+    )
+    journal.add_argument(
+        "--journal-max-mb",
+        type=whole(1, 10**6),
+        default=4_000,
+        metavar="MB",
+        help="the market stands still when the journal has this size (default %(default)s)",
     )
     traders = parser.add_argument_group("who may trade, and how much (0: no limit)")
     traders.add_argument(

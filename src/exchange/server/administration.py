@@ -72,6 +72,8 @@ def schedule(exchange: Exchange, wanted: requests.Scenario) -> answers.ScenarioA
 def set_clock(exchange: Exchange, wanted: requests.SetClock) -> None:
     """Speed and pause belong to wall time; steps to lockstep, or to a paused clock."""
     if wanted.advance_steps is not None:
+        if exchange.journal is not None:
+            exchange.journal.check()
         take_steps(exchange, wanted.advance_steps)
     if wanted.speed is None and wanted.paused is None:
         return

@@ -102,7 +102,9 @@ def _handler(exchange: Exchange, route: Route) -> Handler:
             request.match_info.get("order_id", ""),
             _query(request),
         )
-        return _as_response(respond(exchange, route, asked))
+        reply = respond(exchange, route, asked)
+        await exchange.committed()
+        return _as_response(reply)
 
     return handle
 
@@ -131,7 +133,7 @@ class Server:
         self._runner = web.AppRunner(
             new_app(exchange), access_log=None, handle_signals=False, shutdown_timeout=CLOSING_S
         )
-        self._outbox = Outbox()
+        self._outbox = Outbox(exchange.commit)
         self._listener: asyncio.Server | None = None
         self._pacer: asyncio.Task[None] | None = None
 

@@ -33,6 +33,7 @@ class WallClock:
         self.venue = venue
         self.speed = speed
         self.paused = False
+        self.held = False  # the journal cannot take what would happen
         self._monotonic_ns = monotonic_ns
         self._last_ns = monotonic_ns()
         self._origins = [int(now_ns) for now_ns in venue.now_ns]
@@ -42,7 +43,7 @@ class WallClock:
         """Advance every market by the wall time since the last call."""
         wall_ns = self._monotonic_ns()
         gap_ns, self._last_ns = wall_ns - self._last_ns, wall_ns
-        if self.paused:
+        if self.paused or self.held:
             return
         self._elapsed_ns += min(gap_ns, GAP_NS_MAX) * self.speed
         self._advance()

@@ -40,7 +40,9 @@ class Outbox:
     A write wakes the client's process, and whoever is woken sixteen times in a row does less.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, commit: Callable[[], None]) -> None:
+        """commit: what has to be done before anything is told."""
+        self._commit = commit
         self._answers: list[tuple[asyncio.Transport, bytes]] = []
 
     def post(self, transport: asyncio.Transport, answer: bytes) -> None:
@@ -50,6 +52,7 @@ class Outbox:
         self._answers.append((transport, answer))
 
     def _flush(self) -> None:
+        self._commit()
         for transport, answer in self._answers:
             if not transport.is_closing():
                 transport.write(answer)

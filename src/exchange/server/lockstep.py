@@ -36,6 +36,8 @@ class Lockstep:
         self.venue, self.feed = venue, feed
         self.step_ns, self.n_clients = step_ns, n_clients
         self.step = 0
+        self.held = False  # the journal cannot take what would happen
+        self._begun = False
         self.after_step: list[Work] = []
         self._members: dict[Connection, Member] = {}
         self._leaving: list[tuple[tuple[int, int], Work]] = []
@@ -81,7 +83,7 @@ class Lockstep:
             member.unfinished.clear()
         else:
             member.unfinished.discard(instrument)
-        self._step_if_all_done()
+        self.step_if_all_done()
 
     def leave(self, connection: Connection, work: Work | None) -> None:
         """The connection is gone; its unfinished commands are dropped. work: done in its turn."""
@@ -92,7 +94,7 @@ class Lockstep:
             else:
                 self._leaving.append((_turn(connection), work))
         if member is not None:
-            self._step_if_all_done()
+            self.step_if_all_done()
 
     @property
     def waiting(self) -> bool:
@@ -102,6 +104,7 @@ class Lockstep:
     def take_step(self) -> None:
         """Apply what is queued, then let one step of market time pass and tell of it."""
         self._apply_queues()
+        self._begun = True
         self.step += 1
         for row in range(len(self.venue.instruments)):
             self.venue.advance(row, int(self.venue.now_ns[row]) + self.step_ns)
@@ -115,9 +118,11 @@ class Lockstep:
             for row in sorted(member.followed):
                 connection.send(self._step_frame(row))
 
-    def _step_if_all_done(self) -> None:
-        started = self.step > 0 or len(self._members) >= self.n_clients
-        if self._members and started and not any(m.unfinished for m in self._members.values()):
+    def step_if_all_done(self) -> None:
+        """Take the next step unless somebody has still to answer."""
+        started = self._begun or len(self._members) >= self.n_clients
+        ready = self._members and started and not self.held
+        if ready and not any(m.unfinished for m in self._members.values()):
             self.take_step()
 
     def _apply_queues(self) -> None:

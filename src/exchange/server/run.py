@@ -6,20 +6,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exchange.engine.records import LIVE_MARKET, Markets
-from exchange.instrument import Instrument
 from exchange.keys import KeysFile
 from exchange.server.app import Server
+from exchange.server.journal.file import JournalError
 from exchange.server.kept_keys import KeptKeys, KeysFileError, hold_keys
+from exchange.server.opening import Opening
+from exchange.server.recovery import open_venue, resume
 from exchange.server.service import Exchange
 from exchange.server.settings import Settings
-from exchange.server.venue import Advance, Venue
-from exchange.simulation.presets import new_simulated_markets
-from exchange.simulation.step import advance
+from exchange.simulation.recorded.messages import RecordingError
 
 EXIT_CANNOT_START = 2
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -35,39 +33,26 @@ class Choices:
     keys_file: Path
     new_keys: bool
     json_ready: bool
+    journal: Path | None
+    journal_bytes_max: int
 
 
-def simulated(
-    symbols: Sequence[str], preset: str, seed: int, maker_fee_ppm: int, taker_fee_ppm: int
-) -> tuple[Markets, Advance]:
-    """One simulated market a symbol, each with its own seed, and its participants."""
-    markets = new_simulated_markets(
-        len(symbols),
-        seeds=range(seed, seed + len(symbols)),
-        preset=preset,
-        dtype=LIVE_MARKET,
-        maker_fee_ppm=maker_fee_ppm,
-        taker_fee_ppm=taker_fee_ppm,
-    )
-    return markets, advance
+def run(opening: Opening | None, settings: Settings, choices: Choices) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit code.
 
-
-def run(
-    markets: Markets,
-    source: Advance | None,
-    instruments: Sequence[Instrument],
-    settings: Settings,
-    choices: Choices,
-) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit code."""
-    exchange = Exchange(Venue(markets, instruments, source), settings)
+    opening: None to go on where the journal in `choices` ends.
+    """
     try:
         with hold_keys(choices.keys_file, fresh=choices.new_keys) as keys:
+            venue, recovered = open_venue(opening, choices.journal)
+            exchange = Exchange(venue, settings)
+            if recovered is not None:
+                resume(exchange, recovered, choices.journal_bytes_max)
             accept_after_ms = keys.admit(exchange, choices.n_accounts)
             calm_garbage_collection()
             with asyncio.Runner(loop_factory=new_loop) as runner:
                 return runner.run(_serve(exchange, keys, accept_after_ms, choices))
-    except KeysFileError as error:
+    except (KeysFileError, JournalError, RecordingError) as error:
         print(f"run_interface: {error}", file=sys.stderr)
         return EXIT_CANNOT_START
 
@@ -90,7 +75,6 @@ def calm_garbage_collection() -> None:
 
 
 async def _serve(exchange: Exchange, keys: KeptKeys, accept_after_ms: int, choices: Choices) -> int:
-    exchange.clock.catch_up()  # a first turn may have to be compiled: before anybody waits for it
     await asyncio.sleep(max(0.0, (accept_after_ms - exchange.unix_ms()) / 1_000))
     server = Server(exchange)
     loop = asyncio.get_running_loop()
@@ -105,13 +89,24 @@ async def _serve(exchange: Exchange, keys: KeptKeys, accept_after_ms: int, choic
             file=sys.stderr,
         )
         await server.stop()
+        close_journal(exchange, failed=False)
         return EXIT_CANNOT_START
     announce(exchange, keys, choices, port)
     await server.stopping.wait()
     await server.stop()
+    close_journal(exchange, failed=server.failed is not None)
     if server.failed is not None:
         raise server.failed
     return 0
+
+
+def close_journal(exchange: Exchange, *, failed: bool) -> None:
+    """The journal's orderly end; after a failure nobody knows what has been applied."""
+    if exchange.journal is not None:
+        if failed:
+            exchange.journal.abandon()
+        else:
+            exchange.journal.close()
 
 
 def announce(exchange: Exchange, keys: KeptKeys, choices: Choices, port: int) -> None:
@@ -142,6 +137,8 @@ def announce(exchange: Exchange, keys: KeptKeys, choices: Choices, port: int) ->
     print(f"  symbols   {', '.join(own.symbol for own in exchange.venue.instruments)}")
     kept = "kept from the last start" if keys.kept is not None else "new"
     print(f"  keys in   {choices.keys_file} ({kept})")
+    if choices.journal is not None:
+        print(f"  journal   {choices.journal}")
     print("  account   key                          secret")
     for key in file.accounts:
         print(f"  {key.name:<9} {key.key:<28} {key.secret}")

@@ -11,6 +11,7 @@ from exchange.server.desk import Desk
 from exchange.server.equity import EquityHistory
 from exchange.server.errors import ApiError
 from exchange.server.feed import Feed
+from exchange.server.journal.writer import Journal
 from exchange.server.ledger import Limits
 from exchange.server.lockstep import Lockstep
 from exchange.server.settings import MILLISECOND_NS, Settings
@@ -55,6 +56,8 @@ class Exchange:
         self.feed = Feed(venue, self.epoch)
         self.equity = EquityHistory(venue)
         self.keys = KeyRing(settings.rate_per_s)
+        self.journal: Journal | None = None
+        self._waiting: list[asyncio.Future[None]] = []  # for the next commit
         self.lockstep: Lockstep | None = None
         self.clock: Clock
         self.wall_clock: WallClock | None = None
@@ -130,7 +133,10 @@ class Exchange:
             listener()
 
     def cancel_everything(self, account: int) -> None:
-        """Cancel all orders of an account in all markets."""
+        """Cancel all orders of an account in all markets, as soon as the journal takes commands."""
+        if self.held:
+            self._dead_men[account] = 0
+            return
         self.clock.catch_up()
         for row in range(len(self.venue.instruments)):
             self.venue.cancel_all(account, row)
@@ -150,13 +156,51 @@ class Exchange:
 
     def check_dead_men(self) -> None:
         """Cancel the orders of those who have not called in time."""
-        if not self._dead_men:
+        if not self._dead_men or self.held:
             return
         now_ns = self.clock.timer_ns()
         late = sorted(account for account, due_ns in self._dead_men.items() if due_ns <= now_ns)
         for account in late:
             del self._dead_men[account]
             self.cancel_everything(account)
+
+    # --- the journal ------------------------------------------------------------------------------
+
+    @property
+    def held(self) -> bool:
+        """Whether the market stands still because the journal cannot be written."""
+        return self.journal is not None and self.journal.stopped is not None
+
+    def commit(self) -> None:
+        """Make what has happened part of the journal: before anybody is told of it."""
+        if self.journal is not None:
+            self.journal.commit()
+            self._hold_time()
+
+    async def committed(self) -> None:
+        """Wait until what has happened is in the journal: one commit for all who wait at once."""
+        if self.journal is None:
+            return
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._commit_for_all)
+        own = loop.create_future()  # its own: a client that is gone cancels it
+        self._waiting.append(own)
+        await own
+
+    def _commit_for_all(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self.commit()
+        for own in waiting:
+            if not own.done():
+                own.set_result(None)
+
+    def _hold_time(self) -> None:
+        if self.wall_clock is not None:
+            self.wall_clock.held = self.held
+        elif self.lockstep is not None and self.lockstep.held != self.held:
+            self.lockstep.held = self.held
+            self.lockstep.step_if_all_done()
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -171,6 +215,10 @@ class Exchange:
         self.clock.catch_up()
         if self.lockstep is None:
             self.check_dead_men()
+        if self.journal is not None:
+            self.journal.tick()
+            self._hold_time()
+        if self.lockstep is None:
             if self._publish.due(now_ns):
                 self.feed.publish()
             self.feed.deliver_reports()
@@ -196,10 +244,12 @@ class Exchange:
 
     def _flush_urgent(self) -> None:
         self._flush_scheduled = False
+        self.commit()
         self.feed.flush_urgent(self.monotonic_ns())
 
     def say_goodbye(self) -> None:
         """The last words before the connections are closed."""
+        self.commit()
         self.feed.publish()
         self.feed.deliver_reports()
         self.feed.publish_status({"type": "shutdown"})

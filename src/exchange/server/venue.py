@@ -88,6 +88,7 @@ class Venue:
         self.tapes = [Tape() for _ in instruments]
         self.listeners: list[Listener] = []
         self.journal: JournalSink | None = None
+        self.on_account: Callable[[Account], None] | None = None  # about to be opened or changed
         self._source = advance if advance is not None else simulation.advance
         # views into the records: reading a field of a view is ten times quicker than of a record
         self.now_ns, self.sequence = markets["now_ns"], markets["sequence"]
@@ -111,7 +112,7 @@ class Venue:
             number = max(self.accounts, default=N_PARTICIPANTS - 1) + 1
         if number >= self._ledgers[0].shape[0]:
             return None
-        account = self.accounts[number] = Account(number, name, visible)
+        account = self._note(Account(number, name, visible))
         self.log.open_account(number)
         return account
 
@@ -131,8 +132,7 @@ class Venue:
 
     def show(self, account: int, visible: bool) -> Account:
         """Whether the leaderboard shows an account."""
-        changed = self.accounts[account] = self.accounts[account]._replace(visible=visible)
-        return changed
+        return self._note(self.accounts[account]._replace(visible=visible))
 
     def quantity_ahead(self, order: Order) -> int:
         """Lots that rest before an open order at its price."""
@@ -312,6 +312,12 @@ class Venue:
             assert events or now_ns > before_ns, "participants neither trade nor let time pass"
 
     # --- parts ------------------------------------------------------------------------------------
+
+    def _note(self, account: Account) -> Account:
+        if self.on_account is not None:
+            self.on_account(account)
+        self.accounts[account.number] = account
+        return account
 
     def _apply(self, command: Command, client_order_id: str | None = None) -> int:
         """Journal a command and apply it; its events wait to be read."""
