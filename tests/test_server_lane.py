@@ -13,7 +13,10 @@ from exchange.server.rest import Request
 from server_kit import RawClient, Stage, serving
 
 ORDER = {"symbol": "SIM", "side": "buy", "price": "100.00", "quantity": "1"}
-VARIES = re.compile(rb'(?<=Date: )[^\r]+|(?<=_id":)\d+|(?<=_ns":)\d+|(?<=_ms":)\d+|\d+(?= ms of)')
+# Times and numbers of orders, and with their digits the length, which reading the answer has checked.
+VARIES = re.compile(
+    rb'(?<=Date: )[^\r]+|(?<=Length: )\d+|(?<=_id":)\d+|(?<=_ns":)\d+|(?<=_ms":)\d+|\d+(?= ms of)'
+)
 
 
 def order(trader: RawClient, *, more: str = "", **fields: str) -> bytes:
