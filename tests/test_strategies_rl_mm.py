@@ -163,10 +163,10 @@ def test_the_shipped_policy_leans_against_its_position() -> None:
     batch = MarketBatch(128, TaskConfig.from_dict(policy.card["task"]))
     seen = batch.reset().copy()
     leans = []
-    for lots in (-6, 6):
+    for lots in (-3, 3):
         rows = seen.copy()
-        rows[:, names.index("position")] = 0.2 * lots
+        rows[:, names.index("position")] = 0.4 * lots
         rows[:, names.index("inventory")] = np.sign(lots) * 5 * (abs(lots) / 50) ** 0.5
         offsets = greedy(policy)(rows)
         leans.append((offsets[:, 0] - offsets[:, 1]).mean())  # how much further off the bid is
-    assert leans[1] > leans[0] + 1
+    assert leans[1] > leans[0] + 0.5
