@@ -26,21 +26,31 @@ from rich.table import Table
 
 from rl.config import ConfigError, TaskConfig
 from rl.evaluate import TEST_SEEDS, evaluate
-from rl.export import as_policy
-from rl.recipe import ALGORITHMS, PRESETS, TASKS, Recipe, RecipeError, read_config, with_settings
+from rl.predictor import PredictorError, load_predictor
+from rl.recipe import (
+    ALGORITHMS,
+    ALL_ALGORITHMS,
+    PRESETS,
+    TASKS,
+    Recipe,
+    RecipeError,
+    read_config,
+    with_settings,
+)
 from rl.train import Run
+from strategies.features import PRESETS as FEATURES
+from strategies.features import feature_names
 
-RLLIB_ALGORITHMS = ("appo", "impala")
+PREDICTOR = Path(__file__).parents[1] / "models" / "predictor.json"
 
 
 def main() -> None:
     """Parse arguments, train, save."""
     arguments = parser().parse_args()
     try:
-        check_library(arguments)
         task, recipe = settings(arguments)
         train_all(task, recipe, arguments)
-    except (RecipeError, ConfigError) as error:
+    except (RecipeError, ConfigError, PredictorError) as error:
         sys.exit(f"train_rl.py: {error}")
 
 
@@ -52,9 +62,11 @@ def parser() -> argparse.ArgumentParser:
     length.add_argument("--timesteps", type=int, help="the same in decisions")
     this.add_argument("--save-path", type=Path, default=Path("models/rl_mm_agent"))
     this.add_argument("--library", choices=("sb3", "rllib"), default="sb3")
-    this.add_argument(
-        "--algorithm", choices=(*ALGORITHMS, *RLLIB_ALGORITHMS), help="default: the preset's, ppo"
-    )
+    this.add_argument("--algorithm", choices=ALL_ALGORITHMS,
+                      help="default: the preset's, ppo; appo and impala are RLlib's")  # fmt: skip
+    this.add_argument("--ray-address", help="RLlib: a cluster's head, as ray start prints it")
+    this.add_argument("--ray-runners", type=int, default=0,
+                      help="RLlib: processes that step markets; 0: this one")  # fmt: skip
     this.add_argument("--preset", choices=tuple(PRESETS), default="tuned")
     this.add_argument("--n-envs", type=int, help="markets trained on at once")
     this.add_argument("--batch-size", type=int, help="64 is the classic one, and slow")
@@ -65,26 +77,15 @@ def parser() -> argparse.ArgumentParser:
     this.add_argument("--task", action="append", default=[], metavar="NAME=VALUE",
                       help="any setting of the task; values are JSON")  # fmt: skip
     this.add_argument("--resume", action="store_true", help="go on from SAVE_PATH.zip")
-    this.add_argument("--use-predictor", action="store_true")
+    this.add_argument("--use-predictor", action="store_true", help="its score is one more feature")
+    this.add_argument("--predictor", type=Path, default=PREDICTOR,
+                      help="of --use-predictor, from train_predictor.py")  # fmt: skip
     this.add_argument("--tensorboard", type=Path, help="folder for TensorBoard's files")
     this.add_argument("--test-seeds", type=int, default=len(TEST_SEEDS),
                       help="held-out markets for the scores on the card; 0: none")  # fmt: skip
     this.add_argument("--quiet", action="store_true", help="no progress bar")
     this.add_argument("--json", action="store_true", help="print one JSON object at the end")
     return this
-
-
-def check_library(arguments: argparse.Namespace) -> None:
-    """Say plainly what is not there."""
-    if arguments.library == "rllib" or arguments.algorithm in RLLIB_ALGORITHMS:
-        raise RecipeError(
-            "training by RLlib (appo, impala too) is not part of this version; "
-            f"--library sb3 has {', '.join(ALGORITHMS)}. rl/rllib_env.py has the environment"
-        )
-    if arguments.use_predictor:
-        raise RecipeError(
-            "--use-predictor needs scripts/train_predictor.py, not part of this version"
-        )
 
 
 def settings(arguments: argparse.Namespace) -> tuple[TaskConfig, Recipe]:
@@ -94,6 +95,8 @@ def settings(arguments: argparse.Namespace) -> tuple[TaskConfig, Recipe]:
     else:
         task, recipe = TASKS[arguments.preset], PRESETS[arguments.preset]
     task = task.change(**{name: as_json(text) for name, text in pairs(arguments.task)})
+    if arguments.use_predictor:
+        task = with_predictor(task, load_predictor(arguments.predictor))
     recipe = with_settings(recipe, dict(pairs(arguments.changes)))
     options = {
         "algorithm": arguments.algorithm,
@@ -105,6 +108,14 @@ def settings(arguments: argparse.Namespace) -> tuple[TaskConfig, Recipe]:
         options["timesteps"] = arguments.episodes * task.episode_steps
     given = {name: value for name, value in options.items() if value is not None}
     return task, with_settings(recipe, given)
+
+
+def with_predictor(task: TaskConfig, weights: Any) -> TaskConfig:
+    """The same task that also shows the predictor's score."""
+    names = feature_names(task.features)
+    preset = f"{task.features}+predictor"
+    features = preset if preset in FEATURES else tuple(dict.fromkeys((*names, "score")))
+    return task.change(features=features, predictor=weights.tolist())
 
 
 def pairs(texts: list[str]) -> list[tuple[str, str]]:
@@ -157,30 +168,41 @@ def train_one(
     task: TaskConfig, recipe: Recipe, path: Path, arguments: argparse.Namespace
 ) -> tuple[dict[str, Any], bool]:
     """Train with one seed and save; its figures, and whether Ctrl-C was pressed."""
-    run = Run(
-        task,
-        recipe,
-        resume=with_ending(path, ".zip") if arguments.resume else None,
-        log_folder=None if arguments.tensorboard is None else arguments.tensorboard / path.name,
-        shown=not arguments.quiet,
-    )
+    run = new_run(task, recipe, path, arguments)
     validation = run.learn()
     n_test = 0 if run.interrupted else min(arguments.test_seeds, len(TEST_SEEDS))
     scores: dict[str, Any] = {"validation": validation.summary()}
     if n_test > 1:
-        policy = as_policy(run.model, run.card())
-        scores["test"] = evaluate(policy, run.task, TEST_SEEDS[:n_test]).report()
+        scores["test"] = evaluate(run.policy(), run.task.on("test"), TEST_SEEDS[:n_test]).report()
     files = run.save(path, scores)
-    steps = int(run.model.num_timesteps)
+    run.close()
     row = {
         "seed": recipe.seed,
         "objective": validation.objective,
-        "steps": steps,
+        "steps": run.n_steps,
         "seconds": run.seconds,
         "files": [str(file) for file in files],
         **scores,
     }
     return row, run.interrupted
+
+
+def new_run(task: TaskConfig, recipe: Recipe, path: Path, arguments: argparse.Namespace) -> Any:
+    """A `Run`, or an `RllibRun`, which answers to the same calls."""
+    options: dict[str, Any] = {
+        "log_folder": None if arguments.tensorboard is None else arguments.tensorboard / path.name,
+        "shown": not arguments.quiet,
+    }
+    if arguments.library == "rllib" or recipe.algorithm not in ALGORITHMS:
+        try:
+            from rl.rllib_train import Cluster, RllibRun  # noqa: PLC0415 - Ray is optional
+        except ImportError as error:
+            raise RecipeError(f"RLlib needs pip install -e '.[rllib]': {error}") from error
+        cluster = Cluster(arguments.ray_address, arguments.ray_runners)
+        folder = with_ending(path, ".rllib")
+        return RllibRun(task, recipe, folder, resume=arguments.resume, cluster=cluster, **options)
+    resume = with_ending(path, ".zip") if arguments.resume else None
+    return Run(task, recipe, resume=resume, **options)
 
 
 def seed_path(path: Path, seed: int) -> Path:

@@ -23,7 +23,9 @@ from exchange.simulation.presets import (
     start_participants,
 )
 from rl.config import OPENING, TaskConfig, episode_seed
+from rl.recorded import RecordedRows
 from rl.step import EPISODE, TASK, begin_rows, step_rows, step_rows_parallel
+from rl.step_recorded import begin_recorded_row, step_recorded_rows
 from strategies.actions import WIDTHS, ActionKind, action_kind
 from strategies.features import (
     Observations,
@@ -42,7 +44,8 @@ class MarketBatch:
 
     seeds: one a row, 0 .. n-1 unless given; the market of a row's first episode is that of
     `new_simulated_markets(1, [seed])`, those of its later ones follow from its seed and their
-    number. predictor: weights as `strategies.observe.write_score` takes them. n_threads: of numba's.
+    number. predictor: weights as `strategies.observe.write_score` takes them, those
+    of the task unless given. n_threads: of numba's.
     stagger: end the first episodes early, one row after the other, so that not all rows start anew
     in the same step.
     """
@@ -67,7 +70,9 @@ class MarketBatch:
         self.seeds = _check_seeds(range(n) if seeds is None else seeds, n)
         self.n_episodes = np.zeros(n, np.int64)  # begun so far, a row
 
-        self.markets = np.zeros(n, TRAINING_MARKET)
+        self._recorded = RecordedRows(n, self.config) if self.config.is_recorded else None
+        dtype = TRAINING_MARKET if self._recorded is None else self._recorded.dtype
+        self.markets = np.zeros(n, dtype)
         self.histories = new_histories(n)
         self.episodes = np.zeros(n, EPISODE)
         self.observations = np.zeros((n, len(self.feature_names)), np.float32)
@@ -77,10 +82,13 @@ class MarketBatch:
         self._task = _task_record(self.config)
         self._weights = self.config.reward_weights
         self._columns = feature_columns(self.config.features)
+        if predictor is None and self.config.predictor:
+            predictor = np.array(self.config.predictor, np.float64)
         self._predictor = check_predictor(predictor)
         self._all = np.ones(n, np.bool_)
-        self._template = _blank_market(self.config)
-        self._bytes = self.markets.view(np.uint8).reshape(n, -1)
+        if self._recorded is None:
+            self._template = _blank_market(self.config)
+            self._bytes = self.markets.view(np.uint8).reshape(n, -1)
 
     def reset(self, mask: Rows | None = None, seeds: Sequence[int] | None = None) -> Observations:
         """Begin the next episode in the rows of `mask`, (n,); without one, in all.
@@ -98,14 +106,41 @@ class MarketBatch:
 
     def _begin(self, rows: npt.NDArray[np.intp]) -> None:
         seeds = [episode_seed(int(self.seeds[i]), int(self.n_episodes[i])) for i in rows]
+        self.histories[rows] = 0
+        self.episodes[rows] = 0
+        if self._recorded is None:
+            self._begin_simulated(rows, seeds)
+        else:
+            self._begin_recorded(self._recorded, rows, seeds)
+        if self.stagger:
+            self._stagger(rows[self.n_episodes[rows] == 0])
+        self.n_episodes[rows] += 1
+        self.ended[rows] = False
+
+    def _begin_recorded(
+        self, recorded: RecordedRows, rows: npt.NDArray[np.intp], seeds: list[int]
+    ) -> None:
+        for row, seed in zip(rows.tolist(), seeds, strict=True):
+            begin_recorded_row(
+                self.markets,
+                row,
+                self._task,
+                self._columns,
+                self._predictor,
+                recorded.begin(row, self.markets, seed),
+                recorded.orders,
+                self.histories,
+                self.episodes,
+                self.observations,
+            )
+
+    def _begin_simulated(self, rows: npt.NDArray[np.intp], seeds: list[int]) -> None:
         self._bytes[rows] = self._template
         states = [np.random.SeedSequence(seed).generate_state(2, np.uint64) for seed in seeds]
         self.markets["rng"][rows] = np.array(states)
         for column, name in enumerate(self.config.ranges):
             values = [_draw(self.config, seed)[column] for seed in seeds]
             self.markets["flow"][name][rows] = values
-        self.histories[rows] = 0
-        self.episodes[rows] = 0
         begin_rows(
             self.markets,
             rows,
@@ -119,10 +154,6 @@ class MarketBatch:
             self.episodes,
             self.observations,
         )
-        if self.stagger:
-            self._stagger(rows[self.n_episodes[rows] == 0])
-        self.n_episodes[rows] += 1
-        self.ended[rows] = False
 
     def _stagger(self, rows: npt.NDArray[np.intp]) -> None:
         length = self.config.episode_steps
@@ -168,7 +199,9 @@ class MarketBatch:
             self.rewards,
             self.ended,
         )
-        if self.n_threads == 1:
+        if self._recorded is not None:
+            step_recorded_rows(*arrays, self._recorded.messages, self._recorded.orders)
+        elif self.n_threads == 1:
             step_rows(*arrays)
         else:
             self._step_parallel(arrays)
@@ -199,8 +232,11 @@ class MarketBatch:
         episode = self.episodes[row]
         n_steps = max(int(episode["n_steps"]), 1)
         ordered = int(episode["lots_ordered"])
+        pnl, capital = float(episode["equity"]), self._capital(row)
         return {
-            "pnl": float(episode["equity"]),
+            "pnl": pnl,
+            "pnl_pct": 100 * pnl / capital,
+            "final_worth": capital + pnl,
             "reward": float(episode["reward"]),
             "n_steps": int(episode["n_steps"]),
             "max_drawdown": float(episode["drawdown_max"]),
@@ -213,6 +249,12 @@ class MarketBatch:
             "fill_rate": int(episode["lots_filled"]) / ordered if ordered else 0.0,
             "seed": episode_seed(int(self.seeds[row]), int(self.n_episodes[row]) - 1),
         }
+
+    def _capital(self, row: int) -> float:
+        """What the largest position cost at the first mid: what P&L is a share of, tick-lots."""
+        return max(0.5 * float(self.histories["reference_twice"][row]), 1.0) * (
+            self.config.position_max
+        )
 
 
 def _check_seeds(seeds: Sequence[int], n: int) -> npt.NDArray[np.int64]:

@@ -12,13 +12,15 @@ import numpy.typing as npt
 from exchange.engine.records import MAKER_FEE_PPM_MAX, TAKER_FEE_PPM_MAX
 from exchange.simulation.presets import PRESETS as MARKETS
 from exchange.simulation.presets import check_overrides
+from exchange.simulation.recorded.read import FORMATS
 from rl.rewards import GUIDE, PRIVILEGED, TERMINAL, TERMS
 from strategies.actions import KINDS
-from strategies.features import feature_names
+from strategies.features import check_predictor, feature_names
 
 STEPS_MAX = 10_000_000  # in one episode
 LATENCY_STEPS_MAX = 8
 POSITION_MAX = 1_000_000  # lots
+PARTS = ("train", "validation", "test", "all")  # of a recording
 OPENING = ("open_price", "band_ticks")  # overrides that are not the participants': ticks
 
 # Hand-picked seeds lie below this; the episodes after a row's first have seeds above it, so that
@@ -35,7 +37,11 @@ class TaskConfig:
     """One market-making task. Prices are ticks, quantities lots, money tick-lots."""
 
     # the market
-    market: str = "default"  # a preset of exchange.simulation
+    market: str = "default"  # a preset of exchange.simulation, or the file of a recording
+    market_format: str = "lobster"  # of the file
+    market_orderbook: str = ""  # the venue's own book, where it is a file of its own
+    market_split: tuple[float, float] = (0.6, 0.8)  # of its time: to train, to validate, to test
+    market_part: str = "train"  # of PARTS
     overrides: Mapping[str, float] = field(default_factory=dict)  # its parameters, changed
     ranges: Mapping[str, Sequence[float]] = field(default_factory=dict)  # drawn anew each episode
     maker_fee_ppm: int = 0  # millionths of the notional; negative is a rebate
@@ -46,6 +52,7 @@ class TaskConfig:
     latency_steps: int = 0  # how many steps later a quote reaches the market
     # what is seen
     features: str | tuple[str, ...] = "default"  # a preset of strategies.features, or names
+    predictor: Sequence[Sequence[float]] = ()  # weights behind the feature `score`
     # what is done
     action: str = "multi_discrete"  # a kind of strategies.actions
     skew: float = 0.3  # ticks a lot: how far a reservation price leans by itself
@@ -61,13 +68,50 @@ class TaskConfig:
             object.__setattr__(self, "features", tuple(self.features))
         ranges = {name: tuple(bounds) for name, bounds in self.ranges.items()}
         object.__setattr__(self, "ranges", ranges)
+        predictor = tuple(tuple(float(weight) for weight in row) for row in self.predictor)
+        object.__setattr__(self, "predictor", predictor)
         self._check_market()
+        self._check_predictor()
         self._check_numbers()
         self._check_reward()
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the market is a recording."""
+        return self.market not in MARKETS
+
+    @property
+    def market_bounds(self) -> tuple[float, float]:
+        """Where the part of the recording lies, 0 .. 1 of its time."""
+        first, second = self.market_split
+        bounds = {"train": (0.0, first), "validation": (first, second), "test": (second, 1.0)}
+        return bounds.get(self.market_part, (0.0, 1.0))
+
+    def on(self, part: str) -> "TaskConfig":
+        """The same task on another part of its recording; simulated markets differ by seed alone."""
+        return self.change(market_part=part) if self.is_recorded else self
+
+    def _check_recording(self) -> None:
+        if not Path(self.market).is_file():
+            known = ", ".join(MARKETS)
+            raise ConfigError(f"unknown market {self.market!r}: no file, and none of {known}")
+        if self.market_format not in FORMATS:
+            raise ConfigError(f"market_format {self.market_format!r}: choose of {FORMATS}")
+        if self.overrides or self.ranges:
+            raise ConfigError("a recording has no parameters to override or to range over")
+
+    def _check_part(self) -> None:
+        if self.market_part not in PARTS:
+            raise ConfigError(f"market_part {self.market_part!r}: choose of {', '.join(PARTS)}")
+        split = tuple(self.market_split)
+        if len(split) != 2 or not 0 < split[0] <= split[1] <= 1:
+            raise ConfigError(f"market_split {list(split)} is not [first, second] within 0 .. 1")
+        object.__setattr__(self, "market_split", split)
+
     def _check_market(self) -> None:
-        if self.market not in MARKETS:
-            raise ConfigError(f"unknown market {self.market!r}: choose of {', '.join(MARKETS)}")
+        self._check_part()
+        if self.is_recorded:
+            self._check_recording()
         try:
             parameters = {k: v for k, v in self.overrides.items() if k not in OPENING}
             check_overrides(parameters, 1)
@@ -82,6 +126,13 @@ class TaskConfig:
         for name in ("maker_fee_ppm", "taker_fee_ppm"):
             most = MAKER_FEE_PPM_MAX if name == "maker_fee_ppm" else TAKER_FEE_PPM_MAX
             self._check_within(name, -most, most)
+
+    def _check_predictor(self) -> None:
+        if self.predictor:
+            try:
+                check_predictor(np.array(self.predictor, np.float64))
+            except ValueError as error:
+                raise ConfigError(str(error)) from error
 
     def _check_numbers(self) -> None:
         self._check_within("step_ns", 1_000_000, 60_000_000_000)
@@ -111,7 +162,8 @@ class TaskConfig:
         ends = [name for name in TERMINAL if self.reward.get(name)]
         if ends and "time_left" not in feature_names(self.features):
             raise ConfigError(f"{ends[0]} needs the feature time_left: use features 'extended'")
-        if self.market in ("poisson", "empty") and any(self.reward.get(x) for x in PRIVILEGED):
+        no_value = self.is_recorded or self.market in ("poisson", "empty")
+        if no_value and any(self.reward.get(x) for x in PRIVILEGED):
             raise ConfigError(f"the market {self.market!r} has no hidden value to reward")
 
     @property

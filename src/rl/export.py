@@ -21,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from strategies.actions import DISCRETE, action_kind
+from strategies.features import PREDICTOR_INPUTS
 from strategies.network import MlpNetwork
 from strategies.policy import (
     CARD_FORMAT,
@@ -43,14 +44,20 @@ class ExportError(ValueError):
 
 def save_policy(model: BaseAlgorithm, card: dict[str, Any], path: str | Path) -> list[Path]:
     """Write the model as `path`.zip and `path`.onnx (an ending given is replaced); both paths."""
-    stem = Path(path).with_suffix("") if Path(path).suffix in (".zip", ".onnx") else Path(path)
-    stem.parent.mkdir(parents=True, exist_ok=True)
+    zip_path, onnx_path = policy_paths(path)
     layers, activation = layers_of(model)
-    card = {**card, "activation": activation, "output": output_of(model, card["task"]["action"])}
-    zip_path, onnx_path = stem.with_name(stem.name + ".zip"), stem.with_name(stem.name + ".onnx")
-    write_zip(model, layers, card, zip_path)
+    card = {**card, "activation": activation, "output": _output(model, card["task"]["action"])}
+    model.save(zip_path, exclude=["rollout_buffer", "replay_buffer"])
+    add_to_zip(layers, card, zip_path)
     write_onnx(layers, activation, card, onnx_path)
     return [zip_path, onnx_path]
+
+
+def policy_paths(path: str | Path) -> tuple[Path, Path]:
+    """The .zip and the .onnx that a policy called `path` is saved as; their folder is made."""
+    stem = Path(path).with_suffix("") if Path(path).suffix in (".zip", ".onnx") else Path(path)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    return stem.with_name(stem.name + ".zip"), stem.with_name(stem.name + ".onnx")
 
 
 def new_card(
@@ -61,6 +68,7 @@ def new_card(
         "format": CARD_FORMAT,
         "features": features,
         "feature_table": feature_table(features),
+        "predictor_table": feature_table(PREDICTOR_INPUTS) if task["predictor"] else [],
         "task": task,
         "training": training,
         "scores": {},
@@ -70,19 +78,21 @@ def new_card(
 def as_policy(model: BaseAlgorithm, card: dict[str, Any]) -> Policy:
     """The model as `load_policy` would give it, without a file in between."""
     layers, activation = layers_of(model)
-    card = {**card, "activation": activation, "output": output_of(model, card["task"]["action"])}
+    card = {**card, "activation": activation, "output": _output(model, card["task"]["action"])}
     return Policy(MlpNetwork(layers, activation), card)
 
 
-def output_of(model: BaseAlgorithm, action: str) -> dict[str, Any]:
+def _output(model: BaseAlgorithm, action: str) -> dict[str, Any]:
+    return output_of(model.action_space, action, squashed=hasattr(model.policy, "actor"))
+
+
+def output_of(space: spaces.Space[Any], action: str, *, squashed: bool) -> dict[str, Any]:
     """How an action of the kind `action` is read from the network's outputs."""
-    space = model.action_space
     if isinstance(space, spaces.MultiDiscrete):
         return {"kind": "choices", "sizes": space.nvec.tolist()}
     if isinstance(space, spaces.Discrete):
         return {"kind": "joint", "sizes": list(DISCRETE[action_kind(action)])}
     if isinstance(space, spaces.Box):
-        squashed = hasattr(model.policy, "actor")
         low, high = space.low.tolist(), space.high.tolist()
         return {"kind": "box", "low": low, "high": high, "squashed": squashed}
     raise ExportError(f"actions of {space} have no policy file")
@@ -115,9 +125,8 @@ def dense_layers(modules: Sequence[torch.nn.Module]) -> tuple[list[Floats], str]
     return layers, str(activations.pop()) if activations else "relu"
 
 
-def write_zip(model: BaseAlgorithm, layers: list[Floats], card: dict[str, Any], path: Path) -> None:
-    """The model's own file with the card and the weights beside its members."""
-    model.save(path, exclude=["rollout_buffer", "replay_buffer"])
+def add_to_zip(layers: list[Floats], card: dict[str, Any], path: Path) -> None:
+    """The card and the weights, beside what the file holds already, if there is one."""
     weights = BytesIO()
     named: dict[str, Any] = {f"layer_{i}": layer for i, layer in enumerate(layers)}
     np.savez(weights, **named)

@@ -10,7 +10,9 @@ from typing import Any
 
 from rl.config import TaskConfig
 
-ALGORITHMS = ("ppo", "a2c", "dqn", "sac")
+ALGORITHMS = ("ppo", "a2c", "dqn", "sac")  # of Stable-Baselines3
+RLLIB_ALGORITHMS = ("ppo", "appo", "impala")
+ALL_ALGORITHMS = (*ALGORITHMS, *RLLIB_ALGORITHMS[1:])
 
 
 class RecipeError(ValueError):
@@ -48,8 +50,9 @@ class Recipe:
     validations: int = 10  # spread over the run; 0 keeps the last policy instead of the best
 
     def __post_init__(self) -> None:
-        if self.algorithm not in ALGORITHMS:
-            raise RecipeError(f"algorithm {self.algorithm!r} is none of {', '.join(ALGORITHMS)}")
+        if self.algorithm not in ALL_ALGORITHMS:
+            known = ", ".join(ALL_ALGORITHMS)
+            raise RecipeError(f"algorithm {self.algorithm!r} is none of {known}")
         if self.activation not in ("relu", "tanh"):
             raise RecipeError(f"activation {self.activation!r} is neither relu nor tanh")
         for name in ("timesteps", "n_envs", "n_steps", "batch_size", "n_epochs", "learning_rate"):

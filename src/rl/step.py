@@ -80,7 +80,16 @@ def step_row(
     """One step of row i; returns the reward. Rows of arrays are taken where they are needed only:
     a view of one costs as much as a feature.
     """
+    act(markets, i, task, actions, history, episode)
     market = markets[i]
+    advance_market(market, market.now_ns + task.step_ns)
+    see(market, i, columns, predictor, history, episode, scratch, observations)
+    return settle_step(market, task, weights, history, episode)
+
+
+@kernel
+def act(markets, i, task, actions, history, episode):
+    """What the action of row i asks for waits for its time; what has waited is placed."""
     wanted = episode.wanted[place_in_ring(episode.n_steps, task.latency_steps)]
     write_quote(task.action_kind, actions, i, history, task.position_max, task.skew, wanted)
     if episode.n_steps >= task.latency_steps:
@@ -88,12 +97,15 @@ def step_row(
         ready = episode.wanted[place_in_ring(decided, task.latency_steps)]
         place(markets, i, history.own, episode, ready)
     episode.n_steps += 1
-    advance_market(market, market.now_ns + task.step_ns)
+
+
+@kernel
+def see(market, i, columns, predictor, history, episode, scratch, observations):
+    """Observe the market after it has moved, into row i of `observations`."""
     episode.step.mark_before = 0.5 * history.mid_twice
     episode.step.position_before = history.position
     look(market, predictor, history, episode, scratch)
     choose(scratch[2], columns, observations, i)
-    return settle_step(market, task, weights, history, episode)
 
 
 @kernel

@@ -26,6 +26,7 @@ from rl.ppo import LeanPPO
 from rl.recipe import Recipe, RecipeError
 from rl.sb3_env import MarketMakingVecEnv
 from rl.scores import Scores
+from strategies.policy import Policy
 
 SEEDS_A_RUN = 1_000_000  # training runs do not share their markets
 LESSON_MARKETS = 256
@@ -74,7 +75,7 @@ class Run:
     def judge(self, model: Any) -> Scores:
         """The greedy policy on the first of the validation seeds."""
         seeds = VALIDATION_SEEDS[: self.recipe.validation_seeds]
-        return evaluate(as_policy(model, self.card()), self.task, seeds)
+        return evaluate(as_policy(model, self.card()), self.task.on("validation"), seeds)
 
     def learn(self) -> Scores:
         """Train to the end, or until Ctrl-C; the best policy's validation scores."""
@@ -108,9 +109,22 @@ class Run:
         )
         clone(self.model, seen, wanted, softness=Softness())
 
+    @property
+    def n_steps(self) -> int:
+        """Decisions learned from so far, those before a resumed run included."""
+        return int(self.model.num_timesteps)
+
+    def policy(self) -> Policy:
+        """The model as it is now, ready to trade."""
+        return as_policy(self.model, self.card())
+
     def card(self) -> dict[str, Any]:
         """What the policy file says of this run."""
         return card_of(self.task, self.recipe)
+
+    def close(self) -> None:
+        """End what the run holds; the model stays."""
+        self.env.close()
 
     def save(self, path: Path, scores: dict[str, Any] | None = None) -> list[Path]:
         """Write the policy with its card; the files."""

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from strategies.features import feature_names
+from strategies.features import PREDICTOR_INPUTS, feature_names
 from strategies.network import MlpNetwork, OnnxNetwork, choices
 from strategies.observe import FEATURES
 
@@ -51,6 +51,12 @@ class Policy:
     def features(self) -> tuple[str, ...]:
         """Names of what it observes, in order."""
         return feature_names(self.card["features"])
+
+    @property
+    def predictor(self) -> npt.NDArray[np.float64] | None:
+        """Weights behind its feature `score`, as they were in training; None without."""
+        weights = self.card["task"].get("predictor")
+        return np.array(weights, np.float64) if weights else None
 
     def act(self, observation: Floats) -> npt.NDArray[Any]:
         """The greedy action for one observation (n_features,): int64 choices, or a box's floats."""
@@ -146,7 +152,10 @@ def _read_card(path: Path, content: bytes) -> dict[str, Any]:
         table = feature_table(card["features"])
     except (ValueError, TypeError) as error:
         raise PolicyError(f"{path}: {error}") from error
-    if card["feature_table"] != table:
+    predicts = card["task"].get("predictor")
+    table_before = card.get("predictor_table")
+    changed = predicts and table_before != feature_table(PREDICTOR_INPUTS)
+    if card["feature_table"] != table or changed:
         raise PolicyError(f"{path} was trained on features that have changed since: train anew")
     return card
 

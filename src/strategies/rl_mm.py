@@ -38,7 +38,7 @@ class RLMarketMaker:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise PolicyError(f"{path}: the task on its card: {error!r}") from error
-        self._features = Features(self.policy.features)
+        self._features = Features(self.policy.features, self.policy.predictor)
 
     def decide(self, view: View) -> Quote:
         action = self.policy.act(self._features.observe(view))

@@ -38,6 +38,7 @@ class RecordedFlow:
         self.tick_size: Decimal = recording.tick_size
         self.lot_size: Decimal = recording.lot_size
         self.open_price = recording.open_price
+        self.n_orders = recording.n_orders
         self.opening = recording.opening
         self.messages, _fills = as_input(recording)
         self.end_ns = int(self.messages["time_ns"].max(initial=0))
@@ -54,12 +55,22 @@ class RecordedFlow:
     @property
     def finished(self) -> bool:
         """Whether every recorded order has come; the clock goes on."""
-        return int(self._place[0]) == len(self.messages)
+        return self.place == len(self.messages)
 
     @property
     def counts(self) -> dict[str, int]:
         """What did not go as recorded: messages to orders gone, orders outside the ladder, ..."""
         return {name: int(self._orders.counts[name][0]) for name in COUNTS.names or ()}
+
+    @property
+    def place(self) -> int:
+        """How many messages have come."""
+        return int(self._place[0])
+
+    @property
+    def orders_at(self) -> Array:
+        """By slot of the market: the number of the order last put there."""
+        return self._orders.orders_at
 
     def advance(self, markets: Markets, instrument: int, until_ns: int) -> None:
         """Apply all that comes until `until_ns` to one market and set its clock.
