@@ -37,6 +37,7 @@ class AvellanedaStoikov:
         "fill_decay": Range(0.3, 5.0, log=True),
         "time_left_max_s": Range(2.0, 100.0, log=True),
         "quantity": Range(1, 10),
+        "position_max": Range(1, 100, log=True),
     }
 
     def __post_init__(self) -> None:

@@ -44,6 +44,7 @@ class Glft:
         "fill_decay": Range(0.3, 5.0, log=True),
         "fill_rate": Range(0.1, 5.0, log=True),
         "quantity": Range(1, 10),
+        "position_max": Range(1, 100, log=True),
     }
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ class SkewMaker:
         "half_spread": Range(0.0, 4.0),
         "skew": Range(0.01, 2.0, log=True),
         "quantity": Range(1, 10),
+        "position_max": Range(1, 100, log=True),
     }
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ class SymmetricMaker:
     SEARCH: ClassVar[dict[str, Range]] = {
         "half_spread": Range(0.0, 6.0),
         "quantity": Range(1, 10),
-        "position_max": Range(2, 100, log=True),
+        "position_max": Range(1, 100, log=True),
     }
 
     def __post_init__(self) -> None:
