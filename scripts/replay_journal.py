@@ -8,6 +8,7 @@ For example:
   replay_journal.py session.journal --until 1200        how it stood after entry 1200
   replay_journal.py session.journal --until 90.5s       how it stood at 90.5 s of market time
   replay_journal.py session.journal --csv fills.csv     all fills of all traders, or of --account
+  replay_journal.py session.journal --lobster FOLDER    the session as LOBSTER files: a market to train on
 
 Exit status 0: every comparison agrees. 1: a difference, or damage; the first command at which it shows
 is named. 2: there is no such journal, or it cannot be read.
@@ -29,6 +30,7 @@ from exchange.server.answers import account_answer, fill_answer
 from exchange.server.journal import program
 from exchange.server.journal.entries import Entry
 from exchange.server.journal.file import JournalDamagedError, JournalError, JournalFile
+from exchange.server.journal.lobster import LobsterFiles
 from exchange.server.journal.replay import Replay
 from exchange.server.journal.state import digest, states
 from exchange.server.opening import reopened
@@ -74,6 +76,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--account", metavar="NAME", help="story and fills of this account only")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the fills")
+    parser.add_argument(
+        "--lobster",
+        type=Path,
+        metavar="FOLDER",
+        help="write SYMBOL_message.csv, SYMBOL_orderbook.csv",
+    )
     return parser.parse_args()
 
 
@@ -105,6 +113,12 @@ class Session:
         if arguments.csv is not None:
             file_out = stack.enter_context(arguments.csv.open("w", newline=""))
             self._fills = csv.writer(file_out)
+        self._lobster: list[LobsterFiles] = []
+        if arguments.lobster is not None:
+            self._lobster = [
+                LobsterFiles(arguments.lobster, own, self.venue.markets[row], stack)
+                for row, own in enumerate(self.venue.instruments)
+            ]
         self.replay.before = self._note
         self.venue.listeners.append(self._hear)
         self.venue.log.on_fill = self._fill
@@ -137,6 +151,7 @@ class Session:
             ],
             "differences": [str(replay.difference)] if replay.difference else [],
             "market_hash": digest(states(self.venue.markets)).hex(),
+            "lobster": [str(path) for files in self._lobster for path in files.paths],
         }
 
     def _market(self, row: int, own: Instrument) -> dict[str, Any]:
@@ -162,6 +177,8 @@ class Session:
             print(entry, file=self._story)
 
     def _hear(self, instrument: int, events: Sequence[Event]) -> None:
+        if self._lobster:
+            self._lobster[instrument].hear(events)
         for event in events:
             self.n_events[EventKind(event.kind).name] += 1
             own = self._concerns(event.account) or self._concerns(event.maker_account)
@@ -220,6 +237,8 @@ def print_report(report: dict[str, Any]) -> None:
             for own in account["positions"]
         )
         print(f"account      {account['name']}: P&L {account['equity']}, {positions}")
+    for path in report["lobster"]:
+        print(f"written      {path}")
     print(f"market hash  {report['market_hash']}")
     if report["program_differs"]:
         print(f"program      not the one that wrote it: {'; '.join(report['program_differs'])}")
