@@ -92,6 +92,37 @@ async def test_a_step_ends_when_all_have_answered_and_brings_exactly_one_change(
             assert (status["mode"], status["step"]) == ("lockstep", 5)
 
 
+async def test_steps_and_their_commands_have_no_limit_by_the_second():
+    """A limit by the wall clock would stop a quick strategy, and make its session irreproducible."""
+    n_steps = 600  # more than the 200 requests a second that a connection may otherwise make
+    async with serving(Settings(lockstep=True, rate_per_s=10.0)) as stage:
+        trader = stage.trader()
+        async with trader.socket(lockstep=True) as socket:
+            await socket.send("subscribe", channels=["book"], symbol="SIM")
+            for number in range(n_steps):
+                await socket.on("step", step=number)
+                await socket.send("cancel_all")
+                await socket.send("done")
+            await socket.on("step", step=n_steps)
+            assert not [message for message in socket.heard if "error" in message]
+
+
+async def test_the_messages_of_a_step_do_not_wait_for_the_tick():
+    """As soon as the last strategy has answered everything is written, without another tick."""
+    async with serving(LOCKSTEP) as stage:
+        first, second = stage.trader(), stage.trader()
+        async with first.socket(lockstep=True) as a, second.socket(lockstep=True) as b:
+            for socket in (a, b):
+                await socket.send("subscribe", channels=["book"], symbol="SIM")
+                await socket.on("step")
+            stage.exchange.tick = lambda: None
+            for number in range(1, 4):
+                for socket in (a, b):
+                    await socket.send("done")
+                for socket in (a, b):
+                    assert (await socket.on("step"))["step"] == number
+
+
 async def test_without_strategies_the_administrator_takes_the_steps():
     async with serving(Settings(lockstep=True), markets=crowd(), source=advance) as stage:
         trader = stage.trader()

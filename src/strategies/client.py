@@ -302,8 +302,10 @@ class ExchangeClient:
         if op in ("quote", "enter", "replace", "cancel"):
             self.latencies_ns.append(time.perf_counter_ns() - sent_ns)
         if "error" in message:
-            _settle(future, refusal(message["error"]))
-            return
+            error = refusal(message["error"])
+            if op == "done":
+                self._fail(error)  # the next step would be waited for in vain
+            return _settle(future, error)
         if desk is not None and op == "quote":
             desk.blotter.apply_quote(message["result"])
         elif desk is not None and op == "enter":

@@ -68,6 +68,9 @@ class Session:
         if isinstance(request, requests.TradingCommand):
             self._command(request)
             return
+        if isinstance(request, requests.Done) and self._takes_part():
+            self._done(request)  # not counted: it comes once a step, however quick the steps are
+            return
         self._rate.take(1, self.exchange.monotonic_ns() / 1e9)
         if isinstance(request, requests.Login):
             self._login(request)
@@ -79,12 +82,11 @@ class Session:
             self._reply(request, PingAnswer(wall_ms=self.exchange.unix_ms()).model_dump_json())
 
     def _command(self, command: requests.TradingCommand) -> None:
-        caller = self._trader()
-        caller.rate.take(1, self.exchange.monotonic_ns() / 1e9)
-        lockstep = self.exchange.lockstep
-        if lockstep is not None and lockstep.takes_part(self.connection):
+        caller, lockstep = self._trader(), self.exchange.lockstep
+        if lockstep is not None and self._takes_part():  # its limit is so many commands a step
             lockstep.queue(self.connection, partial(self._apply_queued, caller, command))
             return
+        caller.rate.take(1, self.exchange.monotonic_ns() / 1e9)
         self._reply(command, self.exchange.desk.apply(caller.account, command))
 
     def _apply_queued(self, caller: Caller, command: requests.TradingCommand) -> None:
@@ -162,6 +164,11 @@ class Session:
         lockstep.done(self.connection, row, partial(self._reply, request, "{}"))
 
     # --- parts ------------------------------------------------------------------------------------
+
+    def _takes_part(self) -> bool:
+        """Whether lockstep steps wait for this connection."""
+        lockstep = self.exchange.lockstep
+        return lockstep is not None and lockstep.takes_part(self.connection)
 
     def _trader(self) -> Caller:
         caller = self.connection.caller
