@@ -238,6 +238,14 @@ async def test_commands_without_an_answer_are_limited(monkeypatch: pytest.Monkey
             await client.post(quote("99.90", "100.10", "5"))
 
 
+async def test_a_refused_end_of_a_step_ends_the_client_as_no_step_would_follow() -> None:
+    async with live_exchange(QUICK) as live, live.client(0) as client:
+        desk = await client.open("SIM")
+        await client.done(desk)  # this exchange runs at wall speed
+        with pytest.raises(Refused, match="lockstep"):
+            await until(client, desk, lambda: False)
+
+
 async def test_a_client_without_a_key_sees_the_market() -> None:
     async with live_exchange(QUICK) as live, ExchangeClient(live.url) as client:
         desk = await client.open("SIM")

@@ -31,20 +31,21 @@ def order_text(instrument: Instrument, order: Order) -> str:
 
     No text in it needs escaping: symbols and client order ids are letters, digits and . _ -
     """
-    quantity = instrument.quantity_text
     own_id, price, reason = order.client_order_id, order.price, order.cancel_reason
+    filled, quantity = order.filled_quantity, instrument.quantity_text
     kept = order.kept_priority
     own_id_text = "null" if own_id is None else f'"{own_id}"'
     price_text = "null" if price is None else f'"{instrument.price_text(price)}"'
     reason_text = "null" if reason is None else f'"{reason}"'
+    average_text = _average_price(instrument, order) if filled else "null"
     kept_text = "null" if kept is None else "true" if kept else "false"
     return (
         f'{{"order_id":{order.order_id},"client_order_id":{own_id_text},'
         f'"symbol":"{instrument.symbol}","side":"{SIDES[order.side]}","status":"{order.status}",'
         f'"price":{price_text},"quantity":"{quantity(order.quantity)}",'
         f'"open_quantity":"{quantity(order.open_quantity)}",'
-        f'"filled_quantity":"{quantity(order.filled_quantity)}",'
-        f'"average_price":{_average_price(instrument, order)},"cancel_reason":{reason_text},'
+        f'"filled_quantity":"{quantity(filled)}",'
+        f'"average_price":{average_text},"cancel_reason":{reason_text},'
         f'"kept_priority":{kept_text},"time_ns":{order.time_ns},{_options_text(order.options)}}}'
     )
 
@@ -66,9 +67,7 @@ def open_order_text(venue: Venue, order: Order) -> str:
 
 
 def _average_price(instrument: Instrument, order: Order) -> str:
-    """Of all fills so far, in quotes; null before the first."""
-    if order.filled_quantity == 0:
-        return "null"
+    """Of all fills so far, in quotes."""
     whole, rest = divmod(order.notional, order.filled_quantity)
     if rest == 0:
         return f'"{instrument.price_text(whole)}"'
