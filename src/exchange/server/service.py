@@ -18,7 +18,7 @@ from exchange.server.settings import MILLISECOND_NS, Settings
 from exchange.server.venue import Venue
 
 TICK_NS = 10 * MILLISECOND_NS  # the longest time that participants or a queued message wait
-FLUSH_NS = 4 * MILLISECOND_NS  # the same for messages when changes are not conflated
+FLUSH_NS = 2 * MILLISECOND_NS  # the same for messages when changes are not conflated
 ACCOUNTS_NS = 50 * MILLISECOND_NS  # between two reports of an account
 HEARTBEAT_NS = 1_000 * MILLISECOND_NS
 ADMIN = "admin"
