@@ -9,7 +9,7 @@ from exchange.server.venue import Venue
 # while, or cannot keep up with its speed, lets the market's clock slip instead of blocking.
 GAP_NS_MAX = 50_000_000
 # Commands that come within so much time (of the wall, and of the market) stand at one moment. A turn
-# of the participants costs as much as a third of an order, and they act some forty times a second.
+# of the participants costs a sixth of an order's work in Python, and they act some forty times a second.
 GRAIN_NS = 500_000
 
 
