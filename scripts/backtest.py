@@ -26,7 +26,7 @@ from rl.comparison import compare
 from rl.config import ConfigError, TaskConfig
 from rl.contest import Contestant, Episodes, run_contest
 from rl.market_file import REWARD_FIELDS, read_market
-from rl.page import write_page
+from rl.page import check_writable, write_page
 from rl.provenance import provenance
 from strategies.registry import StrategyError
 from strategies.rl_mm import RLMarketMaker
@@ -53,10 +53,12 @@ def main() -> int:
     console = Console(stderr=True)
     try:
         check_numbers(arguments)
+        if arguments.report is not None:
+            check_writable(arguments.report)
         contestants = read_contestants(arguments)
         task = read_task(arguments, contestants)
         results, seconds = run(arguments, contestants, task, console)
-    except (StrategyError, ConfigError) as error:
+    except (StrategyError, ConfigError, OSError) as error:
         print(f"backtest: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -25,16 +25,15 @@ from rich.live import Live
 import demo_screen
 from exchange.keys import read_keys
 from exchange.simulation.presets import PRESETS
+from exchange_process import NotStarted, start_exchange, stop
 from strategies.errors import ExchangeError
 from strategies.registry import STRATEGIES
 from strategies.rest import RestClient
 
 SCRIPTS = Path(__file__).parent
 SYMBOL = "SIM"
-START_TIMEOUT_S = 240  # the first start compiles the rules
-STOP_TIMEOUT_S = 20
 REFRESH_S = 0.25
-DEFAULT_STRATEGIES = "symmetric,skew,avellaneda_stoikov"
+DEFAULT_STRATEGIES = "symmetric,skew,avellaneda_stoikov,rl"
 
 
 @dataclass
@@ -47,26 +46,12 @@ class Trader:
     errors: list[str] = field(default_factory=list)
 
 
-class DemoError(Exception):
-    """The demo cannot go on; the message says what to do."""
-
-
-async def start_exchange(arguments: argparse.Namespace, keys_file: Path) -> tuple[Process, str]:
+async def start_market(arguments: argparse.Namespace, keys_file: Path) -> tuple[Process, str]:
     """Start the exchange; returns its process and its URL once it listens."""
-    command = [sys.executable, str(SCRIPTS / "run_interface.py"), "--port", str(arguments.port)]
-    command += ["--symbols", SYMBOL, "--preset", arguments.preset, "--seed", str(arguments.seed)]
-    command += ["--speed", str(arguments.speed), "--keys-file", str(keys_file), "--json-ready"]
-    command += ["--accounts", "1", "--journal", str(arguments.journal)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, start_new_session=True)
-    assert process.stdout is not None
-    try:
-        line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
-    except TimeoutError:
-        await stop(process, signal.SIGKILL)
-        raise DemoError(f"the exchange did not start within {START_TIMEOUT_S} s") from None
-    if not line:
-        raise DemoError("the exchange ended while starting; its message is above")
-    return process, str(json.loads(line)["url"])
+    market = ["--symbols", SYMBOL, "--preset", arguments.preset, "--seed", str(arguments.seed)]
+    market += ["--speed", str(arguments.speed), "--port", str(arguments.port)]
+    market += ["--accounts", "1", "--keys-file", str(keys_file)]
+    return await start_exchange(*market, "--journal", str(arguments.journal))
 
 
 async def open_accounts(url: str, keys_file: Path, names: list[str]) -> None:
@@ -124,18 +109,6 @@ async def watch(
     return pages
 
 
-async def stop(process: Process, what: int) -> None:
-    """Signal a process and wait for its orderly end; kill it if it does not come."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(what)
-    try:
-        await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
 async def run(arguments: argparse.Namespace, show: demo_screen.Show) -> dict[str, Any]:
     """The whole demo; returns its facts. Whatever happens, no process is left behind."""
     stopping = asyncio.Event()
@@ -143,7 +116,7 @@ async def run(arguments: argparse.Namespace, show: demo_screen.Show) -> dict[str
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     with tempfile.TemporaryDirectory(prefix="onebook-demo-") as folder:
         keys_file = Path(folder) / "keys.json"
-        exchange, url = await start_exchange(arguments, keys_file)
+        exchange, url = await start_market(arguments, keys_file)
         traders: list[Trader] = []
         followers = []
         try:
@@ -224,7 +197,7 @@ def main() -> int:
             )
             with Live(show, console=console, refresh_per_second=4):
                 result = asyncio.run(run(arguments, show))
-    except (DemoError, ExchangeError) as error:
+    except (NotStarted, ExchangeError) as error:
         console.print(f"run_demo: {error}", style="red")
         return 1
     if arguments.picture:

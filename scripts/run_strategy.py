@@ -70,6 +70,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def find_key(arguments: argparse.Namespace) -> tuple[str, str, str]:
     """URL, API key and secret."""
+    if arguments.url is not None and not arguments.url.startswith(("http://", "https://")):
+        raise UsageError(f"--url {arguments.url} has to begin with http://")
     key, secret = os.environ.get("ONEBOOK_API_KEY"), os.environ.get("ONEBOOK_API_SECRET")
     default_url = f"http://127.0.0.1:{DEFAULT_PORT}"
     if key and secret and arguments.account is None and arguments.keys_file is None:

@@ -170,3 +170,22 @@ def test_the_shipped_policy_leans_against_its_position() -> None:
         offsets = greedy(policy)(rows)
         leans.append((offsets[:, 0] - offsets[:, 1]).mean())  # how much further off the bid is
     assert leans[1] > leans[0] + 0.5
+
+
+def test_before_the_first_decision_all_is_compiled() -> None:
+    """In a process of its own: compiling, or loading, would hold up the connection."""
+    lines = (
+        "from make_view import make_view; from strategies.rl_mm import RLMarketMaker",
+        "from strategies.actions import write_quote; from strategies.observe import observe",
+        "maker = RLMarketMaker(); before = [len(k.signatures) for k in (observe, write_quote)]",
+        "maker.decide(make_view())",
+        "print(before, [len(k.signatures) for k in (observe, write_quote)])",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent,
+    )
+    assert done.stdout == "[1, 1] [1, 1]\n"

@@ -106,6 +106,7 @@ async def test_what_is_wrong_is_said_in_one_line(tmp_path: Path) -> None:
             ((*here, tmp_path / "none.json"), 2, "start the exchange with scripts/run_interface"),
             ((*here, keys, "--param", "skwe=1"), 2, "it has: half_spread"),
             ((*here, keys, "--url", "http://127.0.0.1:9"), 1, "Start it with scripts/run_interf"),
+            ((*here, keys, "--url", "127.0.0.1:9"), 2, "has to begin with http://"),
             ((*here, keys, "--duration", "-1"), 2, "--duration must be above 0"),
         ]
         answers = await asyncio.gather(*(run(*arguments) for arguments, _, _ in cases))

@@ -15,7 +15,7 @@ from strategies.glft import Glft, log_ratios
 from strategies.momentum import Momentum
 from strategies.registry import STRATEGIES, StrategyError, new_strategy
 from strategies.skew import SkewMaker
-from strategies.strategy import Quote, Resting, Take, View, quote_around
+from strategies.strategy import Quote, Resting, Take, View, decision, quote_around
 from strategies.symmetric_mm import SymmetricMaker
 from strategies.taker import RandomTaker
 
@@ -300,3 +300,12 @@ def test_a_strategy_needs_nothing_but_decide() -> None:
             return Quote()
 
     assert Still().decide(make_view()) == Quote()
+
+
+def test_what_is_no_quote_is_named_to_its_author() -> None:
+    class Forgetful:
+        def decide(self, view: View) -> Quote:
+            return None  # type: ignore[return-value]
+
+    with pytest.raises(TypeError, match=r"Forgetful\.decide returned None, not a Quote"):
+        decision(Forgetful(), make_view())

@@ -22,13 +22,13 @@ from rl.step import AGENT
 from strategies.backtest import Entrant, run_backtest
 from strategies.metrics import equity, spreads
 from strategies.registry import new_strategy
-from strategies.strategy import Quote, Strategy, View
+from strategies.strategy import Quote, Strategy, View, decision
 from strategies.trader import Trader
 
 Floats = npt.NDArray[np.float64]
 
 SEEDS_AT_ONCE = 10  # episodes of one piece of work
-CURVE_POINTS = 200  # of each equity and position curve kept
+CURVE_POINTS = 200  # equal parts of the episode at whose ends equity and position are kept
 SOON_S = 1.0  # the first horizon of adverse selection; the second is metrics.REALIZED_AFTER_S
 
 # One value an episode; docs/STRATEGIES.md says what they are. NaN: the episode has none.
@@ -46,6 +46,8 @@ FIGURES = (
     "turnover",
     "volume",
     "n_fills",
+    "n_orders",
+    "n_refusals",
     "pnl_others_mid",
 )
 
@@ -89,7 +91,7 @@ class Recorder:
         self._late = deque([Quote()] * latency_steps)
 
     def decide(self, view: View) -> Quote:
-        quote = self.strategy.decide(view)
+        quote = decision(self.strategy, view)
         bid, ask = quote.bid_price or 0, quote.ask_price or 0
         self.quotes.append(
             (bid, quote.bid_quantity if bid else 0, ask, quote.ask_quantity if ask else 0)
@@ -99,7 +101,12 @@ class Recorder:
         return self._late.popleft()
 
 
-def run_episodes(contestant: Contestant, task: TaskConfig, seeds: Sequence[int]) -> Episodes:
+def run_episodes(
+    contestant: Contestant,
+    task: TaskConfig,
+    seeds: Sequence[int],
+    curve_points: int = CURVE_POINTS,
+) -> Episodes:
     """One episode of the task on each seed, in this process."""
     batch = MarketBatch(len(seeds), task, seeds)
     batch.reset()
@@ -111,7 +118,7 @@ def run_episodes(contestant: Contestant, task: TaskConfig, seeds: Sequence[int])
         traders += run_backtest(market, [entrant], task.episode_steps, step_ns=task.step_ns)
     rewards, pnl = _replay(batch, markets, recorders, task)
     figures = [_figures(*of_one) for of_one in zip(traders, rewards, pnl, strict=True)]
-    curves = [_curves(trader) for trader in traders]
+    curves = [_curves(trader, curve_points) for trader in traders]
     return Episodes(
         np.array(figures), np.stack([c[0] for c in curves]), np.stack([c[1] for c in curves])
     )
@@ -142,15 +149,19 @@ def _figures(trader: Trader, reward: float, pnl_others_mid: float) -> list[float
         "reward": reward,
         "adverse_selection_1s": soon,
         "adverse_selection_5s": metrics.adverse_selection,
+        "n_orders": trader.n_orders,
+        "n_refusals": sum(trader.refusals.values()),
         "pnl_others_mid": pnl_others_mid,
     }
     return [np.nan if known[name] is None else float(known[name]) for name in FIGURES]
 
 
-def _curves(trader: Trader) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Equity and position over time, at most CURVE_POINTS + 1 points, both ends among them."""
+def _curves(
+    trader: Trader, n_parts: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Equity and position over time, at most n_parts + 1 points, both ends among them."""
     samples = trader.samples.array()
-    points = np.linspace(0, len(samples) - 1, min(len(samples), CURVE_POINTS + 1)).astype(np.int64)
+    points = np.linspace(0, len(samples) - 1, min(len(samples), n_parts + 1)).astype(np.int64)
     money = equity(samples)[points] / FEE_UNITS
     return money.astype(np.float32), samples["position"][points].astype(np.float32)
 
@@ -161,14 +172,16 @@ def run_contest(
     seeds: Sequence[int],
     *,
     n_processes: int = 1,
+    curve_points: int = CURVE_POINTS,
     progress: Callable[[int], None] = lambda n_episodes: None,
 ) -> list[Episodes]:
     """Every contestant on every seed; the same bytes whatever the number of processes.
 
+    curve_points: equal parts of the episode at whose ends equity and position are kept.
     progress: called with the number of episodes, each time some are done.
     """
     work = [
-        (contestant, task, list(seeds[first : first + SEEDS_AT_ONCE]))
+        (contestant, task, list(seeds[first : first + SEEDS_AT_ONCE]), curve_points)
         for contestant in contestants
         for first in range(0, len(seeds), SEEDS_AT_ONCE)
     ]

@@ -30,40 +30,55 @@ def mean_curves(results: Mapping[str, Episodes], series: Mapping[str, str], minu
 
 def equity_chart(name: str, episodes: Episodes, style: str, minutes: float) -> str:
     """Mean and quantiles of one strategy's equity."""
-    return _fan(f"{name}: equity", episodes.equity, style, minutes, "tick-lots", paths=0)
+    return fan(f"{name}: equity", episodes.equity, style, minutes, "tick-lots").svg()
 
 
 def position_chart(name: str, episodes: Episodes, style: str, minutes: float) -> str:
     """Quantiles of one strategy's position, with the first episodes themselves."""
-    return _fan(f"{name}: position", episodes.position, style, minutes, "lots", paths=N_PATHS)
+    of = episodes.position
+    return fan(f"{name}: position", of, style, minutes, "lots", paths=of[:N_PATHS]).svg()
 
 
-def _fan(title: str, curves: Any, style: str, minutes: float, unit: str, *, paths: int) -> str:
+def fan(
+    title: str,
+    curves: Any,
+    style: str,
+    minutes: float,
+    unit: str,
+    *,
+    paths: Any = (),
+    path_style: str = "",
+) -> Chart:
+    """The middle 50% and 90% of curves (n, n_points), with single paths or else their mean."""
     low, quarter, upper, high = np.quantile(curves, QUANTILES, axis=0)
-    drawn = curves[:paths]
-    chart = Chart(title, (0, minutes), bounds(low, high, drawn), "minutes", unit)
+    chart = Chart(title, (0, minutes), bounds(low, high, *paths), "minutes", unit)
     x = np.linspace(0, minutes, curves.shape[1])
     chart.band(x, low, high, style)
     chart.band(x, quarter, upper, style)
-    for curve in drawn:
-        chart.line(x, curve, f"thin {style}")
-    if not paths:
+    for path in paths:
+        chart.line(x, path, path_style or f"thin {style}")
+    if not len(paths):
         chart.line(x, curves.mean(axis=0), style, "mean")
-    return chart.svg()
+    return chart
 
 
 def histogram(name: str, pnl: Any, style: str, x: tuple[float, float]) -> str:
     """Episodes by their P&L; x: the range shown, the same for everybody."""
-    edges = np.linspace(*x, N_BINS + 1)
-    counts = np.histogram(np.clip(pnl, *x), edges)[0]
-    share = 100 * counts / len(pnl)
-    chart = Chart(
-        f"{name}: P&L of an episode", x, (0, share.max() * 1.08), "tick-lots", "% of episodes"
-    )
-    chart.bars(edges, share, style)
-    chart.segment((0, 0), (0, chart.y[1]), "zero")
+    chart = bars(f"{name}: P&L of an episode", pnl, style, x, "% of episodes")
     chart.segment((pnl.mean(), 0), (pnl.mean(), chart.y[1]), f"mark {style}")
     return chart.svg(zero=False)
+
+
+def bars(title: str, values: Any, style: str, x: tuple[float, float], y_label: str) -> Chart:
+    """A histogram of tick-lots; x: the range shown, what lies outside is in the outermost bars."""
+    edges = np.linspace(*x, N_BINS + 1)
+    counts = np.histogram(np.clip(values, *x), edges)[0]
+    share = 100 * counts / len(values)
+    chart = Chart(title, x, (0, share.max() * 1.08), "tick-lots", y_label)
+    chart.bars(edges, share, style)
+    if x[0] < 0 < x[1]:
+        chart.segment((0, 0), (0, chart.y[1]), "zero")
+    return chart
 
 
 def histogram_range(results: Mapping[str, Episodes]) -> tuple[float, float]:

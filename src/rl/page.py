@@ -43,6 +43,13 @@ def write_page(path: Path, results: Mapping[str, Episodes], report: Json) -> Non
     path.write_text(page(results, report), encoding="utf-8")
 
 
+def check_writable(path: Path) -> None:
+    """Raise OSError where no page can be written: before hours of work, not after."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8"):
+        pass
+
+
 def page(results: Mapping[str, Episodes], report: Json) -> str:
     """The whole page as text."""
     series = {name: f"s{i % 8}" for i, name in enumerate(results)}
@@ -53,12 +60,17 @@ def page(results: Mapping[str, Episodes], report: Json) -> str:
         _pictures(results, report, series),
         _provenance(report),
     )
+    return document(title, _heading(report) + "".join(sections))
+
+
+def document(title: str, body: str) -> str:
+    """A whole page around its body."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
         f"<title>{escape(title)}</title><style>{STYLE.read_text(encoding='utf-8')}</style></head>"
-        f"<body><main>{_heading(report)}{''.join(sections)}</main></body></html>\n"
+        f"<body><main>{body}</main></body></html>\n"
     )
 
 
@@ -118,7 +130,7 @@ def _differences(report: Json, series: Mapping[str, str]) -> str:
     if not report["paired"]:
         return ""
     reference = report["reference"]
-    charts = _grid(
+    charts = grid(
         figures.differences(f"{label}: {reference} less", report["paired"], key, series)
         for key, label in MAIN.items()
         if any(found[key]["mean"] is not None for found in report["paired"].values())
@@ -144,17 +156,18 @@ def _pictures(results: Mapping[str, Episodes], report: Json, series: Mapping[str
     legend = "".join(f'<span><i class="key {s}"></i>{escape(n)}</span>' for n, s in series.items())
     return (
         f"<section><h2>Mean against risk</h2><p>Dotted: equal Sharpe.</p>"
-        f"<p class='legend'>{legend}</p>{_grid(overview)}</section>"
+        f"<p class='legend'>{legend}</p>{grid(overview)}</section>"
         f"<section><h2>Equity</h2><p>Mean, and the middle 50% and 90% of episodes; each picture has its "
-        f"own scale.</p>{_grid(equity)}</section>"
+        f"own scale.</p>{grid(equity)}</section>"
         f"<section><h2>Position</h2><p>The middle 50% and 90% of episodes, and the first three "
-        f"themselves.</p>{_grid(positions)}</section>"
+        f"themselves.</p>{grid(positions)}</section>"
         f"<section><h2>P&amp;L of single episodes</h2><p>One scale for all; what lies outside is counted "
-        f"in the outermost bars. The colored line is the mean.</p>{_grid(pnl)}</section>"
+        f"in the outermost bars. The colored line is the mean.</p>{grid(pnl)}</section>"
     )
 
 
-def _grid(charts: Iterable[str]) -> str:
+def grid(charts: Iterable[str]) -> str:
+    """Charts side by side, as many as there is room for."""
     return f'<div class="grid">{"".join(f"<figure>{chart}</figure>" for chart in charts)}</div>'
 
 
@@ -171,6 +184,11 @@ def _provenance(report: Json) -> str:
         "speed": f"{report['decisions_per_s']:,} decisions/s in {report['processes']} processes",
         "task": json.dumps(report["task"], indent=1),
     }
+    return what_was_run(rows)
+
+
+def what_was_run(rows: Mapping[str, str]) -> str:
+    """The section that says how to come by the same result."""
     body = "".join(
         f"<dt>{name}</dt><dd><pre>{escape(text)}</pre></dd>" for name, text in rows.items()
     )

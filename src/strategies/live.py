@@ -5,6 +5,7 @@ step, exactly as `backtest.py` does.
 """
 
 import asyncio
+from collections import deque
 from math import inf
 
 from strategies.client import ExchangeClient
@@ -15,6 +16,7 @@ from strategies.strategy import Strategy
 from strategies.trader import Trader
 from strategies.wire import Json, command_message
 
+AGES_KEPT = 100_000
 WAIT_S = 0.5  # how long a quiet market is waited for before looking at the clock
 
 
@@ -26,6 +28,9 @@ class LiveRun:
         self.desk = desk
         self.trader = Trader(strategy)
         self._stopping = asyncio.Event()
+        self.ages_ns: deque[int] = deque(
+            maxlen=AGES_KEPT
+        )  # of views, when their commands took effect
         self._quote_ids: set[int] = set()
         self._sent: list[asyncio.Future[Json]] = []  # lockstep: answered with the next step
 
@@ -68,10 +73,15 @@ class LiveRun:
 
     async def _decide(self) -> None:
         """One decision, its commands sent and answered."""
+        seen_ns = int(self.desk.depth["time_ns"])
         for command in self._act():
             message = command_message(self.desk.instrument, command)
             try:
-                self._count(await self.client.send(message))
+                answer = await self.client.send(message)
+                self._count(answer)
+                # market time that had passed since the view when the command took effect: in a
+                # backtest none does
+                self.ages_ns.append(int(answer["time_ns"]) - seen_ns)
             except Refused as refused:
                 self.trader.count_refusal(refused.code)
             except Unreachable:

@@ -3,10 +3,14 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from exchange.engine.records import ACCOUNT, DEPTH
 from strategies.actions import Actions
 from strategies.features import Features
 from strategies.policy import Policy, PolicyError, load_policy
 from strategies.strategy import Quote, View
+from strategies.trader import Observer
 
 # The policy that ships with the repository; elsewhere `model_path` has to be given.
 SHIPPED_POLICY = Path(__file__).parents[2] / "models" / "rl_mm_agent.zip"
@@ -38,7 +42,16 @@ class RLMarketMaker:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise PolicyError(f"{path}: the task on its card: {error!r}") from error
+        self._warm_up()
         self._features = Features(self.policy.features, self.policy.predictor)
+
+    def _warm_up(self) -> None:
+        """Compile, or load, all that a decision needs: a market does not wait for the first one."""
+        self._features = Features(self.policy.features)
+        depth = np.zeros(1, DEPTH)[0]
+        depth["bid_price"][0], depth["ask_price"][0] = 100, 102
+        depth["bid_quantity"][0] = depth["ask_quantity"][0] = 1
+        self.decide(Observer().view(depth, np.zeros(1, ACCOUNT)[0], None, None, 0))
 
     def decide(self, view: View) -> Quote:
         action = self.policy.act(self._features.observe(view))

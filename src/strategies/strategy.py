@@ -96,6 +96,15 @@ class Strategy(Protocol):
         ...
 
 
+def decision(strategy: Strategy, view: View) -> Quote:
+    """What a strategy decides; TypeError, in its author's words, when that is no Quote."""
+    quote = strategy.decide(view)
+    if not isinstance(quote, Quote):
+        name = type(strategy).__name__
+        raise TypeError(f"{name}.decide returned {quote!r}, not a Quote; Quote() is an empty one")
+    return quote
+
+
 def quote_around(view: View, bid: float, ask: float, quantity: int, position_max: int) -> Quote:
     """A post-only quote at continuous prices (ticks): the end of every market maker's `decide`.
 

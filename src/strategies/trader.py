@@ -12,7 +12,7 @@ from exchange.engine.records import ACCOUNT, DEPTH
 from strategies.metrics import Metrics, measure
 from strategies.quoting import Command, wanted_commands
 from strategies.record import FILL, SAMPLE, Rows
-from strategies.strategy import Resting, Strategy, View
+from strategies.strategy import Resting, Strategy, View, decision
 
 VOLATILITY_MEMORY_S = 60.0  # time constant of the running estimate
 ACCOUNT_FIELDS = ACCOUNT.names or ()
@@ -119,7 +119,7 @@ class Trader:
         """Let the strategy decide on what is seen now; the commands that bring its wish about."""
         self.sample(depth, account)
         view = self.observer.view(depth, account, own_bid, own_ask, self.end_ns)
-        return wanted_commands(self.strategy.decide(view), own_bid, own_ask)
+        return wanted_commands(decision(self.strategy, view), own_bid, own_ask)
 
     def count_order(self, quantity: int) -> None:
         """One more order was accepted, of this many lots."""

@@ -20,6 +20,7 @@ from exchange.server.sockets import serve_socket
 from exchange.version import VERSION
 
 CLOSING_S = 2.0  # the time that clients have to take the close frame
+REFUSED_S, REFUSED_MAX = 1.0, 1_000  # how long, and how many, refused connections stay half open
 JSON_HEADERS = {"Content-Type": "application/json"}
 EXCHANGE = web.AppKey("exchange", Exchange)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -134,6 +135,7 @@ class Server:
             new_app(exchange), access_log=None, handle_signals=False, shutdown_timeout=CLOSING_S
         )
         self._outbox = Outbox(exchange.commit)
+        self._refused: set[asyncio.Transport] = set()
         self._listener: asyncio.Server | None = None
         self._pacer: asyncio.Task[None] | None = None
 
@@ -163,6 +165,8 @@ class Server:
             await asyncio.wait_for(self._all_gone(), CLOSING_S)
         for connection in list(self.exchange.feed.connections):
             connection.transport.abort()
+        for refused in list(self._refused):
+            refused.abort()
         await self._runner.cleanup()
 
     async def _all_gone(self) -> None:
@@ -185,21 +189,39 @@ class Server:
         server = self._runner.server
         assert server is not None
         if len(server.connections) >= self.exchange.settings.connections_max:
-            return _Refuse()
+            return _Refuse(self._refused)
         handler = server()
         return Lane(self.exchange, handler, self._outbox) if AIOHTTP_TELLS else handler
 
 
 class _Refuse(asyncio.Protocol):
-    """Too many connections: says so and hangs up."""
+    """Too many connections: says so and hangs up.
+
+    What the client sends is thrown away until it has hung up too, for REFUSED_S at most: to close on
+    bytes that nobody has read resets the connection, and with it the answer may be lost.
+    """
+
+    def __init__(self, refused: set[asyncio.Transport]) -> None:
+        self._refused = refused
+        self._end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Answer before anything is asked."""
-        out = cast(asyncio.Transport, transport)
+        out = self._out = cast(asyncio.Transport, transport)
+        if len(self._refused) >= REFUSED_MAX:
+            return out.abort()
+        self._refused.add(out)
         body = overloaded("too many connections").answer.model_dump_json()
         out.write(
             b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
             b"Connection: close\r\nRetry-After: 1\r\n"
             + f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
         )
-        out.close()
+        out.write_eof()
+        self._end = asyncio.get_running_loop().call_later(REFUSED_S, out.abort)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Gone, by itself or because its time is over."""
+        self._refused.discard(self._out)
+        if self._end is not None:
+            self._end.cancel()
