@@ -1,7 +1,5 @@
 """What is watched while a policy learns: a progress bar, TensorBoard figures, validation."""
 
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +9,7 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
 
+from rl.interrupt import Interrupt
 from rl.scores import Scores
 
 RECENT_EPISODES = 200  # over which the progress bar averages
@@ -118,22 +117,19 @@ class StopOnInterrupt(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.requested = False
-        self._before: Any = None
+        self._interrupt = Interrupt()
+
+    @property
+    def requested(self) -> bool:
+        """Whether Ctrl-C was pressed."""
+        return self._interrupt.requested
 
     def __enter__(self) -> "StopOnInterrupt":
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._request)
+        self._interrupt.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _request(self, *_: object) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+    def __exit__(self, *reason: object) -> None:
+        self._interrupt.__exit__(*reason)
 
     def _on_step(self) -> bool:
         return not self.requested

@@ -18,6 +18,7 @@ from rl.baselines import quoter
 from rl.config import TaskConfig
 from rl.contest import Contestant, run_contest
 from rl.evaluate import evaluate_quoter
+from rl.interrupt import Interrupt
 from rl.scores import Scores
 from strategies.registry import StrategyError, find_strategy, parse_parameters
 from strategies.tuning import Range
@@ -124,8 +125,8 @@ def tune(
     """Search until n_trials are done in all, those of an earlier run in `storage` counted.
 
     The strategy's defaults are the first trial, so the best is never worse than they. Ctrl-C ends
-    the search with the best so far (KeyboardInterrupt when there is none yet). progress: called
-    after each trial with the number done and the best value.
+    the search after the trial at hand with the best so far (KeyboardInterrupt when there is none).
+    progress: called after each trial with the number done and the best value.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     stored = None if storage is None else optuna.storages.RDBStorage(f"sqlite:///{storage}")
@@ -147,15 +148,12 @@ def _tune(search: Search, n_trials: int, stored: Any, n_processes: int, progress
     defaults = _defaults(search)
     if not study.trials and defaults is not None:
         study.enqueue_trial(defaults)
-    interrupted = False
-    try:
+    with Interrupt() as interrupt:
         study.optimize(
             lambda trial: _try(search, trial, n_processes),
             n_trials=max(n_trials - done, 0),
-            callbacks=[lambda study, _: _tell(study, progress)],
+            callbacks=[lambda study, _: _tell(study, progress, interrupt)],
         )
-    except KeyboardInterrupt:
-        interrupted = True
     complete = _complete(study)
     if not complete:
         raise KeyboardInterrupt
@@ -166,11 +164,15 @@ def _tune(search: Search, n_trials: int, stored: Any, n_processes: int, progress
         value=study.best_value,
         default_value=first.value if _rounded(first.params) == defaults else None,
         n_trials=len(complete),
-        interrupted=interrupted,
+        interrupted=interrupt.requested,
     )
 
 
-def _tell(study: optuna.Study, progress: Callable[[int, float], None]) -> None:
+def _tell(
+    study: optuna.Study, progress: Callable[[int, float], None], interrupt: Interrupt
+) -> None:
+    if interrupt.requested:
+        study.stop()
     done = len(_complete(study))
     if done:  # a refused trial has no value
         progress(done, study.best_value)
