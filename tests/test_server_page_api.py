@@ -5,6 +5,7 @@ import asyncio
 from exchange.engine.records import TRAINING_MARKET
 from exchange.keys import KeysFile
 from exchange.server.equity import EquityHistory
+from exchange.server.opening import recorded
 from exchange.server.run import page_address
 from exchange.simulation.presets import new_simulated_markets
 from exchange.simulation.step import advance
@@ -85,6 +86,16 @@ async def test_scenarios_that_began_are_told_to_those_who_come_later():
                 pass
 
         assert answer["scenarios"] == [scheduled]
+
+
+async def test_a_recording_takes_no_shocks(tmp_path):
+    path = tmp_path / "messages.csv"
+    path.write_text("34200.0,1,11,100,100000,1\n34203.0,3,11,100,100000,1\n")
+    own = recorded("SIM", path, "lobster", None, 0, 0)
+    async with serving(markets=own.markets, source=own.advance) as stage:
+        shock = {"symbol": "SIM", "kind": "halt", "magnitude": 1.0, "duration_s": 30.0}
+        status, answer = await stage.admin.call("POST", "/v1/admin/scenario", shock)
+        assert (status, answer["error"]["code"]) == (409, "wrong_mode")
 
 
 async def test_the_printed_address_carries_the_keys_in_its_fragment_only():

@@ -72,7 +72,7 @@ def _load(path: Path) -> Any:
     sys.modules[spec.name] = module  # dataclasses look their annotations up there
     try:
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, NameError) as error:
+    except Exception as error:  # whatever somebody's file does when it is loaded
         raise StrategyError(f"{path} does not load: {type(error).__name__}: {error}") from error
     return module
 

@@ -52,8 +52,10 @@ def set_limits(exchange: Exchange, wanted: requests.SetLimits) -> answers.Positi
 
 
 def schedule(exchange: Exchange, wanted: requests.Scenario) -> answers.ScenarioAnswer:
-    """Put a shock into a market's timetable, in market time from now."""
+    """Put a shock into a market's timetable, in market time from now. Raises ApiError 404, 409."""
     row = exchange.desk.instrument(wanted.symbol)
+    if not exchange.venue.has_timetable:
+        raise ApiError(409, "wrong_mode", "a recording plays as it was: it takes no shocks")
     exchange.clock.catch_up()
     kind = ShockKind[wanted.kind.upper()]
     magnitude = round(wanted.magnitude * MAGNITUDE_UNITS)

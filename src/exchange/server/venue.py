@@ -90,6 +90,7 @@ class Venue:
         self.journal: JournalSink | None = None
         self.on_account: Callable[[Account], None] | None = None  # about to be opened or changed
         self._source = advance if advance is not None else simulation.advance
+        self.has_timetable = self._source is simulation.advance  # a recording plays as it was
         # views into the records: reading a field of a view is ten times quicker than of a record
         self.now_ns, self.sequence = markets["now_ns"], markets["sequence"]
         self.last_price, self.price_base = markets["last_price"], markets["price_base"]
