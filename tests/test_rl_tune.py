@@ -50,7 +50,7 @@ def test_a_search_goes_on_from_its_file_and_keeps_questions_apart(tmp_path: Path
 def test_an_interrupt_keeps_the_best_so_far():
     def interrupt(n_done: int, best: float) -> None:
         if n_done == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     found = tune(SHORT, 50, progress=interrupt)
     assert (found.interrupted, found.n_trials) == (True, 3)

@@ -171,11 +171,11 @@ def _tune(search: Search, n_trials: int, stored: Any, n_processes: int, progress
 def _tell(
     study: optuna.Study, progress: Callable[[int, float], None], interrupt: Interrupt
 ) -> None:
-    if interrupt.requested:
-        study.stop()
     done = len(_complete(study))
     if done:  # a refused trial has no value
         progress(done, study.best_value)
+    if interrupt.requested:
+        study.stop()
 
 
 def _complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
