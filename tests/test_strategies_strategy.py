@@ -5,9 +5,11 @@ from math import inf, log
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import linalg
 
 from make_view import make_view
 from strategies.avellaneda_stoikov import AvellanedaStoikov
@@ -142,9 +144,6 @@ def test_glft_gives_the_papers_depths() -> None:
 @pytest.mark.parametrize("time_left_s", [0.0, 3.0, 40.0, 600.0])
 def test_the_exact_form_solves_its_differential_equation(time_left_s: float) -> None:
     """Against the matrix exponential of the whole tridiagonal matrix."""
-    linalg = pytest.importorskip("scipy.linalg")
-    import numpy as np  # noqa: PLC0415
-
     g, k, rate, s, q_max = 0.05, 0.6, 0.5, 0.3, 12
     a, b = k * g * s**2 / 2, rate * (1 + g / k) ** -(1 + k / g)
     q = np.arange(-q_max, q_max + 1)
