@@ -132,7 +132,7 @@ class ReferenceBook:
 
     def quote(self, c: Command) -> int:
         wanted = ((c.price, c.quantity), (c.ask_price, c.ask_quantity))
-        reason = check_quote(c)
+        reason = check_quote(self, c)
         if reason:
             return self.reject(reason, c.account, BUY, 0, c.price, c.quantity)
         kept = [self.keep_or_cancel_quote(c.account, side, *wanted[side]) for side in (BUY, SELL)]

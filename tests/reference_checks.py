@@ -180,11 +180,15 @@ def check_book(book: Book, order: Order, replaced: Order | None) -> int:
     return NONE
 
 
-def check_quote(wanted: Command) -> int:
+def check_quote(book: Book, wanted: Command) -> int:
     """Why a quote is refused whole."""
     order = Order(0, BUY, wanted.price, wanted.quantity, wanted.options, wanted.expire_ns)
     if not order.may_rest or order.has(Option.MARKET) or order.has(Option.REDUCE_ONLY):
         return RejectReason.INVALID_OPTIONS
+    if order.options > 127:
+        return RejectReason.INVALID_OPTIONS
+    if order.time_in_force == TimeInForce.GTD and order.expire_ns <= book.now_ns:
+        return RejectReason.INVALID_TIME
     if wanted.quantity < 0 or wanted.ask_quantity < 0:
         return RejectReason.QUANTITY_OUT_OF_RANGE
     if wanted.quantity > 0 and wanted.ask_quantity > 0 and wanted.price >= wanted.ask_price:

@@ -390,7 +390,9 @@ def quote(
     quote cannot meet its own past. markets: of the whole venue, for its loss limits: trades of the
     bid may bring the ask under one. Returns 0, or -RejectReason when the whole quote is refused.
     """
-    reason = check_quote(bid_price, bid_quantity, ask_price, ask_quantity, options)
+    reason = check_quote(
+        market, bid_price, bid_quantity, ask_price, ask_quantity, options, expire_ns
+    )
     if reason != RejectReason.NONE:
         return emit_rejected(market, account, Side.BUY, 0, bid_price, bid_quantity, reason)
     record = market.accounts[account]
@@ -428,11 +430,14 @@ def quote(
 
 
 @kernel
-def check_quote(bid_price, bid_quantity, ask_price, ask_quantity, options):
+def check_quote(market, bid_price, bid_quantity, ask_price, ask_quantity, options, expire_ns):
     """What is refused before any side of a quote is touched."""
     takes_only = (options & Option.TIME_IN_FORCE) % 3 != 0  # neither gtc 0 nor gtd 3
     if takes_only or (options & Option.MARKET) != 0 or (options & Option.REDUCE_ONLY) != 0:
         return RejectReason.INVALID_OPTIONS
+    reason = check_options(options, market.now_ns, expire_ns)
+    if reason != RejectReason.NONE:
+        return reason
     if bid_quantity < 0 or ask_quantity < 0:
         return RejectReason.QUANTITY_OUT_OF_RANGE
     if bid_quantity > 0 and ask_quantity > 0 and bid_price >= ask_price:

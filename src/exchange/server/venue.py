@@ -14,7 +14,6 @@ from exchange.engine.codes import (
     EventKind,
     Option,
     RejectReason,
-    TimeInForce,
 )
 from exchange.engine.door import Door
 from exchange.engine.records import Markets
@@ -41,7 +40,6 @@ JournalSink = Callable[[bytes, str | None], None]  # COMMAND bytes, client_order
 ENTER = int(CommandKind.ENTER)
 REJECTED = int(EventKind.REJECTED)
 MARKET = int(Option.MARKET)
-TIME_IN_FORCE, GTD = int(Option.TIME_IN_FORCE), int(TimeInForce.GTD)
 OPTIONS_MAX = 127  # all bits that mean something
 OPTIONS_UNKNOWN = 255  # stands for whatever does not fit into COMMAND
 
@@ -220,21 +218,15 @@ class Venue:
 
         Raises Refused when the quote is refused as a whole.
         """
-        if not 0 <= options <= OPTIONS_MAX:
-            options = OPTIONS_UNKNOWN
-        late = options & TIME_IN_FORCE == GTD and expire_ns <= self.now_ns[instrument]
-        # The engine looks at these only as each side enters, with the old quote pulled already; an
-        # order with them it refuses at once, for the same reason and with nothing pulled.
-        refused = late or options == OPTIONS_UNKNOWN
         command = Command(
-            CommandKind.ENTER if refused else CommandKind.QUOTE,
+            CommandKind.QUOTE,
             instrument,
             account,
             price=bid[0],
             quantity=bid[1],
             ask_price=ask[0],
             ask_quantity=ask[1],
-            options=options,
+            options=options if 0 <= options <= OPTIONS_MAX else OPTIONS_UNKNOWN,
             expire_ns=expire_ns,
         )
         result = self._apply(command)
