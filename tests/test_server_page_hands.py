@@ -165,7 +165,10 @@ async def test_the_blotter_tells_orders_with_their_terms_and_fills_with_their_ro
         await user.page.check("#post-only")
         await user.click_ladder(MID - 1, BIDS)
         await user.until("onebook.orders.length === 1")
-        await user.until("document.querySelector('#orders tbody tr')")
+        queue = "document.querySelector('#orders tbody tr td:nth-child(6)')"
+        await user.until(
+            f"{queue}.innerText === '0'"
+        )  # the queue is asked for, once the order rests
         told = (await user.see("onebook.orders"))[0]
         row = user.page.locator("#orders tbody tr")
         cells = await row.locator("td").all_inner_texts()
@@ -231,17 +234,19 @@ async def test_the_leaderboard_shows_those_who_choose_to_be_seen(browser):
         board = (
             "[...document.querySelectorAll('#board tbody tr')].map(row => row.cells[1].textContent)"
         )
-        await user.until(f"{board}.length === 3")
-        rows = await user.page.locator("#board tbody tr").all_inner_texts()
-        fields = {row.split("\t")[1]: row.split("\t") for row in rows}
-        assert set(fields) == {"skew", "maker", "user"}
-        assert fields["user"][3:5] == ["+10", "2"]
-        assert fields["skew"][5] == "+0.05"  # 5 lots a tick above the mid
-        line = await user.see(
+        await user.until(f"['skew', 'maker', 'user'].every(name => {board}.includes(name))")
+        assert len(await user.see(board)) == 3
+        user_row, skew_row = (
+            f"[...document.querySelectorAll('#board tbody tr')]"
+            f".find(row => row.cells[1].textContent === '{name}').innerText.split('\\t')"
+            for name in ("user", "skew")
+        )
+        await user.until(f"{user_row}[3] === '+10' && {user_row}[4] === '2'")
+        await user.until(f"{skew_row}[5] === '+0.05'")  # 5 lots a tick above the mid
+        await user.until(
             "document.querySelector('#board canvas').getContext('2d')"
             ".getImageData(0, 0, 60, 20).data.some(value => value > 0)"
         )
-        assert line
         assert "Equity of" in await user.page.get_attribute("#board canvas >> nth=0", "aria-label")
 
         await user.page.uncheck("#seen")

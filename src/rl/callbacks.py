@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rl.interrupt import Interrupt
+from rl.progress import training_bar
 from rl.scores import Scores
 
 RECENT_EPISODES = 200  # over which the progress bar averages
@@ -23,14 +23,7 @@ class Watch(BaseCallback):
         self._timesteps = timesteps
         self._pnl: deque[float] = deque(maxlen=RECENT_EPISODES)
         self._inventory: deque[float] = deque(maxlen=RECENT_EPISODES)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            disable=not shown,
-        )
+        self._progress = training_bar(shown=shown)
         self._task = self._progress.add_task("training", total=timesteps, figures="")
 
     def _on_training_start(self) -> None:

@@ -4,7 +4,8 @@ import time
 from typing import Any
 
 from ray.rllib.callbacks.callbacks import RLlibCallback
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from rl.progress import training_bar
 
 RECENT_EPISODES = 200  # over which the figures are averaged
 REPORTED = {
@@ -42,14 +43,7 @@ class Screen:
     """A progress bar with the figures of the last iterations."""
 
     def __init__(self, n_steps: int, *, shown: bool) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            disable=not shown,
-        )
+        self._progress = training_bar(shown=shown)
         self._task = self._progress.add_task("training", total=n_steps, figures="")
         self._start_s = time.perf_counter()
 
