@@ -20,15 +20,17 @@ REPLAYS_MAX = 1_000_000  # signatures remembered; above this, private requests a
 class RateLimit:
     """A token bucket: `per_s` commands a second, as many at once; 0 is no limit."""
 
-    def __init__(self, per_s: float) -> None:
+    def __init__(self, per_s: float, monotonic_ns: Callable[[], int]) -> None:
         self.per_s = per_s
         self.tokens = per_s
         self.time_s = 0.0
+        self._monotonic_ns = monotonic_ns
 
-    def take(self, n: int, now_s: float) -> None:
+    def take(self, n: int) -> None:
         """Take n tokens. Raises ApiError 429, its retry_after_s the seconds until there are n."""
         if self.per_s == 0:
             return
+        now_s = self._monotonic_ns() / 1e9
         self.tokens = min(self.per_s, self.tokens + (now_s - self.time_s) * self.per_s)
         self.time_s = now_s
         if self.tokens < n:
@@ -63,8 +65,9 @@ class KeyRing:
     the same keys. on_mark: told, before it accepts one, up to which timestamp this one may have.
     """
 
-    def __init__(self, rate_per_s: float) -> None:
+    def __init__(self, rate_per_s: float, monotonic_ns: Callable[[], int]) -> None:
         self.rate_per_s = rate_per_s
+        self._monotonic_ns = monotonic_ns
         self._callers: dict[str, Caller] = {}
         self._seen: set[bytes] = set()
         self._seen_before: set[bytes] = set()
@@ -93,7 +96,7 @@ class KeyRing:
             key.role,
             key.key,
             key.secret.encode(),
-            RateLimit(self.rate_per_s),
+            RateLimit(self.rate_per_s, self._monotonic_ns),
         )
 
     def all(self) -> list[AccountKey]:

@@ -41,12 +41,13 @@ class WallClock:
         self._last_ns = monotonic_ns()
         self._origins = [int(now_ns) for now_ns in venue.now_ns]
         self._elapsed_ns = 0.0  # market time since then
+        self._grain_ns = _grain_ns(speed)
 
     def catch_up(self) -> None:
         """Advance every market by the wall time since it was last advanced, if that is a grain."""
         wall_ns = self._monotonic_ns()
         gap_ns = wall_ns - self._last_ns
-        if gap_ns * max(self.speed, 1.0) < GRAIN_NS:
+        if gap_ns < self._grain_ns:
             return
         self._last_ns = wall_ns
         if self.paused or self.held:
@@ -62,6 +63,7 @@ class WallClock:
         """Change how time runs from now on."""
         self.catch_up()
         self.speed = self.speed if speed is None else speed
+        self._grain_ns = _grain_ns(self.speed)
         self.paused = self.paused if paused is None else paused
 
     def step(self, step_ns: int) -> None:
@@ -72,6 +74,11 @@ class WallClock:
     def timer_ns(self) -> int:
         """Wall time: the timers guard against a client that is gone."""
         return self._monotonic_ns()
+
+
+def _grain_ns(speed: float) -> float:
+    """GRAIN_NS in wall time."""
+    return GRAIN_NS / max(speed, 1.0)
 
 
 class StandingClock:

@@ -133,7 +133,8 @@ class Desk:
     def _enter(self, account: int, order: EnterOrder) -> str:
         row = self.instrument(order.symbol)
         wanted = self._wanted(row, order)
-        self._check_deadline(account, order)
+        if order.deadline_ms is not None:
+            self._check_deadline(account, order, order.deadline_ms)
         try:
             entered, _ = self.venue.enter(account, wanted, order.client_order_id)
         except ClientOrderIdReused:
@@ -212,19 +213,19 @@ class Desk:
         quantity = _lots(instrument, order.quantity, "quantity")
         return (row, SIDE_CODES[order.side], price, quantity, options, order.expire_ns or 0)
 
-    def _check_deadline(self, account: int, order: EnterOrder) -> None:
+    def _check_deadline(self, account: int, order: EnterOrder, deadline_ms: int) -> None:
         """A late order is refused, but one that was entered in time gets its answer again."""
-        if order.deadline_ms is None or self.clock.mode == "lockstep":
+        if self.clock.mode == "lockstep":
             return
         now_ms = self.wall_ms()
         known = order.client_order_id in self.venue.orders(account).by_client_id
-        if now_ms > order.deadline_ms and not known:
+        if now_ms > deadline_ms and not known:
             raise ApiError(
                 422,
                 "deadline_passed",
                 f"the order came at {now_ms}",
                 field="deadline_ms",
-                limit=str(order.deadline_ms),
+                limit=str(deadline_ms),
             )
 
     def _answer(self, order: Order) -> str:
@@ -284,17 +285,19 @@ def _options(
 def _ticks(instrument: Instrument, text: str, field: str) -> int:
     """A price in ticks, or one that the engine refuses as out of range."""
     try:
-        return min(instrument.ticks(text), INT32_MAX)
+        ticks = instrument.ticks(text)
     except ValueError as error:
         raise unreadable(str(error), field) from None
+    return ticks if ticks < INT32_MAX else INT32_MAX
 
 
 def _lots(instrument: Instrument, text: str, field: str) -> int:
     """A quantity in lots, or one that the engine refuses as out of range."""
     try:
-        return min(instrument.lots(text), INT32_MAX)
+        lots = instrument.lots(text)
     except ValueError as error:
         raise unreadable(str(error), field) from None
+    return lots if lots < INT32_MAX else INT32_MAX
 
 
 def _side(instrument: Instrument, price: str | None, quantity: str, side: str) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """WebSocket frames (RFC 6455) without compression: built once for all readers, read one by one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from struct import pack
 
 FINAL_TEXT, FINAL_CLOSE, FINAL_PONG = 0x81, 0x88, 0x8A
@@ -52,15 +52,17 @@ class BadFrame(Exception):
 
 
 class FrameReader:
-    """Cuts the bytes of one client into messages: (TEXT, BINARY, CLOSE, PING or PONG, payload)."""
+    """Cuts the bytes of one client into messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, take: Callable[[int, bytes], None]) -> None:
+        """take: told each message, TEXT, BINARY, CLOSE, PING or PONG, and its payload."""
+        self._take = take
         self._rest = b""  # a frame whose end is missing
         self._parts: list[bytes] = []  # of a message in several frames
         self._kind = CONTINUATION  # of that message
 
-    def read(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """The messages that these bytes complete. Raises BadFrame, after those before it."""
+    def read(self, data: bytes) -> None:
+        """Take the messages that these bytes complete. Raises BadFrame, after those before it."""
         if self._rest:
             data, self._rest = self._rest + data, b""
         place, end = 0, len(data)
@@ -81,13 +83,13 @@ class FrameReader:
             payload = _unmasked(data[start - 4 : start], data[start:place])
             kind = first & ~FINAL
             if first & FINAL and kind != CONTINUATION and (not self._parts or kind >= CLOSE):
-                yield kind, payload
+                self._take(kind, payload)
             else:
-                yield from self._gather(first, payload)
+                self._gather(first, payload)
         self._rest = data[place:]
 
-    def _gather(self, first: int, payload: bytes) -> Iterator[tuple[int, bytes]]:
-        """A part of a message; the message when it is the last."""
+    def _gather(self, first: int, payload: bytes) -> None:
+        """Keep a part of a message; take the message when it is the last."""
         kind = first & ~FINAL
         if (kind == CONTINUATION) != bool(self._parts):
             raise BadFrame(PROTOCOL_ERROR, "a continuation of nothing, or none where one is due")
@@ -99,7 +101,7 @@ class FrameReader:
         if first & FINAL:
             whole = b"".join(self._parts)
             self._parts.clear()
-            yield self._kind, whole
+            self._take(self._kind, whole)
 
 
 def _check_header(first: int, length: int) -> None:

@@ -7,9 +7,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from struct import Struct
 from typing import NamedTuple
 
 from exchange.engine.codes import N_PARTICIPANTS, CancelReason, EventKind, Side
+from exchange.engine.records import EVENT
 from exchange.messages.answers import Status
 
 ENDED_MAX = 10_000  # ended orders remembered per account
@@ -42,6 +44,18 @@ class Event(NamedTuple):
     side: int
     reason: int
     kept_priority: int
+
+
+_STRUCT = Struct("<qqqqiiiihhBBBB")
+assert _STRUCT.size == EVENT.itemsize
+assert EVENT.names == Event._fields
+
+
+def read_events(records: memoryview, n: int) -> list[Event]:
+    """The first n EVENT records in these bytes; twice as quick as reading the array."""
+    if n == 1:
+        return [new_tuple(Event, _STRUCT.unpack_from(records))]
+    return [new_tuple(Event, fields) for fields in _STRUCT.iter_unpack(records[: n * _STRUCT.size])]
 
 
 # Entered orders compare by what they ask of the engine: instrument, side, price, quantity, options,

@@ -59,7 +59,7 @@ def _ask(exchange: Exchange, route: Route, request: Request) -> bytes:
     if route.who != "anybody":
         caller = _authenticate(exchange, route, request)
         if route.command:
-            caller.rate.take(1, exchange.monotonic_ns() / 1e9)
+            caller.rate.take(1)
         arguments.append(caller)
     if route.has_order_id:
         arguments.append(_order_id(request.order_id))

@@ -195,7 +195,7 @@ def post_quote(exchange: Exchange, caller: Caller, quote: requests.QuoteBoth) ->
 )
 def post_batch(exchange: Exchange, caller: Caller, batch: requests.Batch) -> str:
     """Apply up to 20 commands back to back; one result each, an error included."""
-    caller.rate.take(len(batch.commands) - 1, exchange.monotonic_ns() / 1e9)
+    caller.rate.take(len(batch.commands) - 1)
     return exchange.desk.batch(caller.account, batch.commands)
 
 

@@ -55,7 +55,7 @@ class Exchange:
         self.epoch = unix_ms()
         self.feed = Feed(venue, self.epoch)
         self.equity = EquityHistory(venue)
-        self.keys = KeyRing(settings.rate_per_s)
+        self.keys = KeyRing(settings.rate_per_s, monotonic_ns)
         self.journal: Journal | None = None
         self._waiting: list[asyncio.Future[None]] = []  # for the next commit
         self.lockstep: Lockstep | None = None
@@ -73,6 +73,7 @@ class Exchange:
         self._publish = Every(settings.publish_ns)
         self._accounts = Every(ACCOUNTS_NS)
         self._heartbeat = Every(HEARTBEAT_NS)
+        self._tells_each_change = settings.publish_ns == 0 and not settings.lockstep
         self._flush_scheduled = False
         self._n_connections = 0
 
@@ -231,14 +232,14 @@ class Exchange:
 
     def after_command(self) -> None:
         """Tell what a command brought, once the work at hand is done."""
-        if self.settings.publish_ns == 0 and self.lockstep is None:
+        if self._tells_each_change:
             self.feed.publish()
         self.feed.deliver_reports()
         self.flush_soon()
 
     def flush_soon(self) -> None:
         """Write to those who wait, once for all that is handled before the loop turns."""
-        if self.feed.urgent and not self._flush_scheduled:
+        if not self._flush_scheduled and self.feed.urgent:
             self._flush_scheduled = True
             asyncio.get_running_loop().call_soon(self._flush_urgent)
 

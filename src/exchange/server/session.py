@@ -19,7 +19,8 @@ SIGNED_LOGIN = b"GET/v1/ws"
 UNREADABLE_MAX = 20  # messages in a row that cannot be read
 REQUESTS_PER_S = 200.0  # logins, subscriptions and pings of one connection
 SUBSCRIPTIONS_MAX = 256
-READER: TypeAdapter[requests.SocketRequest] = TypeAdapter(requests.SocketRequest)
+_REQUEST: TypeAdapter[requests.SocketRequest] = TypeAdapter(requests.SocketRequest)
+read_request = _REQUEST.validator.validate_json  # without the adapter's own look at its arguments
 
 
 class Session:
@@ -28,12 +29,12 @@ class Session:
     def __init__(self, exchange: Exchange, connection: Connection) -> None:
         self.exchange, self.connection = exchange, connection
         self._n_unreadable = 0
-        self._rate = RateLimit(REQUESTS_PER_S)
+        self._rate = RateLimit(REQUESTS_PER_S, exchange.monotonic_ns)
 
     def receive(self, text: str) -> None:
         """Take one message; everything it can be is answered."""
         try:
-            request = READER.validate_json(text)
+            request = read_request(text)
         except ValidationError as error:
             self._answer_unreadable(text, complaint(error))
             return
@@ -71,7 +72,7 @@ class Session:
         if isinstance(request, requests.Done) and self._takes_part():
             self._done(request)  # not counted: it comes once a step, however quick the steps are
             return
-        self._rate.take(1, self.exchange.monotonic_ns() / 1e9)
+        self._rate.take(1)
         if isinstance(request, requests.Login):
             self._login(request)
         elif isinstance(request, requests.Subscribe):
@@ -86,7 +87,7 @@ class Session:
         if lockstep is not None and self._takes_part():  # its limit is so many commands a step
             lockstep.queue(self.connection, partial(self._apply_queued, caller, command))
             return
-        caller.rate.take(1, self.exchange.monotonic_ns() / 1e9)
+        caller.rate.take(1)
         self._reply(command, self.exchange.desk.apply(caller.account, command))
 
     def _apply_queued(self, caller: Caller, command: requests.TradingCommand) -> None:

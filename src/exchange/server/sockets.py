@@ -48,6 +48,7 @@ async def serve_socket(exchange: Exchange, request: web.Request) -> web.StreamRe
     try:
         request.protocol.keep_alive(False)
         request.protocol.set_parser(inbox)  # type: ignore[arg-type]
+        transport.set_protocol(inbox)
         await inbox.ended
     finally:
         inbox.stop()
@@ -76,25 +77,38 @@ def handshake(request: web.Request) -> dict[str, str]:
     }
 
 
-class Inbox:
-    """What one client sends, as aiohttp hands it over: bytes, and the end of them."""
+class Inbox(asyncio.Protocol):
+    """What one client sends: the bytes that came with the handshake by aiohttp, then all others.
+
+    The protocol of the connection from then on; of its end aiohttp still has to hear.
+    """
 
     def __init__(self, session: Session, connection: Connection) -> None:
         self.session, self.connection = session, connection
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._frames = FrameReader()
+        self._frames = FrameReader(self._obey)
+        self._before = connection.transport.get_protocol()
         self._heard = False
         self._n_quiet = 0  # periods
         self._timer = asyncio.get_running_loop().call_later(QUIET_S, self._listen)
 
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+    def data_received(self, data: bytes) -> None:
         """Obey every message that these bytes complete."""
         self._heard = True
         try:
-            for kind, payload in self._frames.read(data):
-                self._obey(kind, payload)
+            self._frames.read(data)
         except BadFrame as error:
             self.connection.close(error.code, error.reason)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end: aiohttp puts its own things in order, and calls `feed_eof`."""
+        self._before.connection_lost(exc)
+
+    # As aiohttp calls a parser.
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Bytes that came before the answer to the handshake."""
+        self.data_received(data)
         return False, b""
 
     def feed_eof(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exchange.server.orders import TRADED, Event
+from exchange.server.orders import TRADED, Event, new_tuple
 
 TRADES_MAX = 10_000
 CANDLES_MAX = 5_000  # of each interval
@@ -38,16 +38,6 @@ class Candle:
     n_trades: int = 0
     closed: bool = False
 
-    def add(self, price: int, quantity: int) -> None:
-        """Take in one trade."""
-        if price > self.high:
-            self.high = price
-        elif price < self.low:
-            self.low = price
-        self.close = price
-        self.volume += quantity
-        self.n_trades += 1
-
 
 class CandleSeries:
     """Candles of one interval; `fresh` holds those changed since they were last taken."""
@@ -62,8 +52,14 @@ class CandleSeries:
         """Take in one trade, opening a candle when its interval has none."""
         if trade.time_ns >= self._end_ns:
             self._open(trade)
-        candle = self.candles[-1]
-        candle.add(trade.price, trade.quantity)
+        candle, price = self.candles[-1], trade.price
+        if price > candle.high:
+            candle.high = price
+        elif price < candle.low:
+            candle.low = price
+        candle.close = price
+        candle.volume += trade.quantity
+        candle.n_trades += 1
         self.fresh[candle.open_time_ns] = candle
 
     def _open(self, trade: Trade) -> None:
@@ -103,7 +99,7 @@ class Tape:
             if event.kind == TRADED:
                 self.n_trades += 1
                 self.volume += event.quantity
-                trade = Trade(
+                fields = (
                     self.n_trades,
                     event.sequence,
                     event.time_ns,
@@ -111,6 +107,7 @@ class Tape:
                     event.quantity,
                     event.side,
                 )
+                trade = new_tuple(Trade, fields)
                 self.trades.append(trade)
                 for series in self.series.values():
                     series.add(trade)

@@ -29,6 +29,7 @@ from exchange.server.orders import (
     OrderLog,
     Wanted,
     new_tuple,
+    read_events,
 )
 from exchange.server.tape import Tape
 from exchange.simulation import step as simulation
@@ -96,7 +97,7 @@ class Venue:
         self.phase = markets["phase"]
         self.quantities = [levels["quantity"] for levels in markets["levels"]]
         self._n_events = markets["n_events"]
-        self._events = list(markets["events"])
+        self._events = [memoryview(own).cast("B") for own in markets["events"]]
         self._ledgers = list(markets["accounts"])
         self._n_entered = markets["n_entered"]
         self._n_slots = markets.dtype["orders"].shape[0]  # ids end in their slot
@@ -329,7 +330,7 @@ class Venue:
         n = self._n_events.item(instrument)
         if n == 0:
             return []
-        events = [new_tuple(Event, row) for row in self._events[instrument][:n].tolist()]
+        events = read_events(self._events[instrument], n)
         self.log.read(instrument, events, self._mids_before(instrument, events, many))
         self.tapes[instrument].read(events)
         for listener in self.listeners:
