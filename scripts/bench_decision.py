@@ -10,27 +10,22 @@ no orders are counted apart. Beside it: one observation through the policy alone
 
 import argparse
 import asyncio
-import contextlib
 import json
 import platform
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
 
-from exchange.keys import KeysFile, read_keys
+from exchange.keys import KeysFile
+from exchange_process import running_exchange
 from strategies.client import ExchangeClient
 from strategies.live import LiveRun
 from strategies.registry import new_strategy
 from strategies.rl_mm import RLMarketMaker
 from strategies.wire import Json
 
-INTERFACE = Path(__file__).with_name("run_interface.py")
 N_WARM_UP = 200  # steps not counted: caches and branch predictors settle
 N_OBSERVATIONS = 20_000
 
@@ -89,8 +84,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.steps < 100:
         parser.error("--steps must be 100 or more")
-    with lockstep_exchange() as keys:
-        figures = asyncio.run(measure(keys, arguments))
+    with running_exchange("--lockstep", "--rate-limit", "0") as server:
+        figures = asyncio.run(measure(server.keys, arguments))
     if arguments.strategy == "rl":
         figures |= observation_times(arguments.param)
     if arguments.json:
@@ -98,23 +93,6 @@ def main() -> None:
         return
     for name, figure in figures.items():
         print(f"{name:<28}{figure:>12,.1f}")
-
-
-@contextlib.contextmanager
-def lockstep_exchange() -> Iterator[KeysFile]:
-    """An exchange process in lockstep; its address and keys."""
-    with tempfile.TemporaryDirectory() as folder:
-        keys_file = Path(folder) / "keys.json"
-        command = [sys.executable, str(INTERFACE), "--lockstep", "--port", "0", "--json-ready"]
-        command += ["--keys-file", str(keys_file), "--rate-limit", "0"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
-            try:
-                assert child.stdout is not None
-                if not child.stdout.readline():
-                    sys.exit("bench_decision: the exchange did not start")
-                yield read_keys(keys_file)
-            finally:
-                child.terminate()
 
 
 async def measure(keys: KeysFile, arguments: argparse.Namespace) -> dict[str, float]:

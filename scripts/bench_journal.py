@@ -9,22 +9,19 @@ processor time of an order is the server's alone, and hardly feels a busy machin
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import bench_server
-from exchange.keys import KeysFile, read_keys
 from exchange.server.journal.file import JournalFile
 from exchange.server.recovery import recover
 from exchange.server.run import new_loop
+from exchange_process import Running
 
 
 def main() -> int:
@@ -49,13 +46,14 @@ def main() -> int:
 async def measure(journal: Path, n_runs: int, seconds: float) -> dict[str, float]:
     """Orders a second, and the server's own time for one, without and with a journal."""
     figures: dict[str, list[float]] = {}
-    with exchange() as plain, exchange("--journal", str(journal)) as kept:
+    journaled = bench_server.exchange("--journal", str(journal))
+    with bench_server.exchange() as plain, journaled as kept:
         for _ in range(n_runs):
             for kind, orders in KINDS.items():
                 for name, server in (("plain", plain), ("journaled", kept)):
-                    begin_s = server.cpu_s()
+                    begin_s = cpu_s(server)
                     rate = await orders(server.keys, seconds)
-                    cpu_us = (server.cpu_s() - begin_s) / (rate * seconds) * 1e6
+                    cpu_us = (cpu_s(server) - begin_s) / (rate * seconds) * 1e6
                     figures.setdefault(f"{kind}_{name}_per_s", []).append(rate)
                     figures.setdefault(f"{kind}_{name}_cpu_us", []).append(cpu_us)
     return {name: statistics.median(values) for name, values in figures.items()}
@@ -64,29 +62,10 @@ async def measure(journal: Path, n_runs: int, seconds: float) -> dict[str, float
 KINDS = {"rest": bench_server.rest_orders_per_s, "ws": bench_server.socket_orders_per_s}
 
 
-@dataclass
-class Measured:
-    """An exchange process: its keys, and where the system says how long it has worked."""
-
-    keys: KeysFile
-    pid: int
-
-    def cpu_s(self) -> float:
-        """Processor time so far (Linux)."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@contextlib.contextmanager
-def exchange(*arguments: str) -> Iterator[Measured]:
-    """An exchange without limits on orders."""
-    with tempfile.TemporaryDirectory() as folder:
-        keys_file = Path(folder) / "keys.json"
-        where = ["--port", "0", "--json-ready", "--keys-file", str(keys_file)]
-        accounts = ["--accounts", str(bench_server.N_CONNECTIONS), *bench_server.FREE]
-        command = [str(bench_server.INTERFACE), *where, *accounts, *arguments]
-        with bench_server.process(*command) as ready:
-            yield Measured(read_keys(keys_file), ready["pid"])
+def cpu_s(server: Running) -> float:
+    """Processor time of an exchange so far (Linux)."""
+    fields = Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def replay(journal: Path) -> dict[str, float]:

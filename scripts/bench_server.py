@@ -16,19 +16,18 @@ import asyncio
 import contextlib
 import json
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from aiohttp import ClientSession, web
 
-from exchange.keys import AccountKey, KeysFile, read_keys
+from exchange.keys import AccountKey, KeysFile
 from exchange.server.run import new_loop
+from exchange_process import Running, ready_process, running_exchange
 from load_generator import (
     UPGRADE,
     Client,
@@ -47,7 +46,6 @@ BURSTS_PER_S = 250  # the driver's sends
 TIMED_SHARE = 10  # one reader of so many times every message
 WARM_UP_S = 0.3  # of a run, not counted
 SUBSCRIBE = b'{"op":"subscribe","channels":["book"],"symbol":"SIM"}'
-INTERFACE = Path(__file__).with_name("run_interface.py")
 FREE = ["--rate-limit", "0", "--position-max", "0", "--open-orders-max", "0"]
 
 
@@ -84,12 +82,12 @@ async def measure(n_runs: int, seconds: float, orders_only: bool) -> dict[str, f
 async def measure_orders(n_runs: int, seconds: float) -> dict[str, float]:
     """Orders beside the bare server, round by round."""
     figures: dict[str, float] = {}
-    with bare_server() as hello_url, exchange(*FREE) as keys:
+    with bare_server() as hello_url, exchange() as server:
         hello, rest, socket = [], [], []
         for _ in range(n_runs):
             hello.append(await hellos_per_s(hello_url, seconds))
-            rest.append(await rest_orders_per_s(keys, seconds))
-            socket.append(await socket_orders_per_s(keys, seconds))
+            rest.append(await rest_orders_per_s(server.keys, seconds))
+            socket.append(await socket_orders_per_s(server.keys, seconds))
         figures["hello_requests_per_s"] = statistics.median(hello)
         figures["rest_orders_per_s"] = statistics.median(rest)
         figures["ws_orders_per_s"] = statistics.median(socket)
@@ -101,9 +99,9 @@ async def measure_orders(n_runs: int, seconds: float) -> dict[str, float]:
 async def measure_fanout(n_runs: int, seconds: float) -> dict[str, float]:
     """200 readers of the book, alone and beside a stalled one."""
     figures: dict[str, float] = {}
-    with exchange(*FREE, "--publish-ms", "0") as keys:
-        alone = [await fanout(keys, seconds, n_stalled=0) for _ in range(n_runs)]
-        beside = [await fanout(keys, seconds, n_stalled=1) for _ in range(n_runs)]
+    with exchange("--publish-ms", "0") as server:
+        alone = [await fanout(server.keys, seconds, n_stalled=0) for _ in range(n_runs)]
+        beside = [await fanout(server.keys, seconds, n_stalled=1) for _ in range(n_runs)]
     figures["fanout_messages_per_s"] = statistics.median(rate for rate, _ in alone)
     figures["fanout_p99_ms"] = statistics.median(p99_ms for _, p99_ms in alone)
     figures["stalled_reader_loss"] = 1 - statistics.median(
@@ -140,30 +138,13 @@ async def serve_hello() -> None:
 @contextlib.contextmanager
 def bare_server() -> Iterator[str]:
     """The bare application in a process of its own; its address."""
-    with process(str(Path(__file__)), "--bare") as ready:
+    with ready_process(str(Path(__file__)), "--bare") as ready:
         yield ready["url"]
 
 
-@contextlib.contextmanager
-def exchange(*arguments: str) -> Iterator[KeysFile]:
-    """An exchange in a process of its own; where it is, and its keys."""
-    with tempfile.TemporaryDirectory() as folder:
-        keys_file = Path(folder) / "keys.json"
-        where = ["--port", "0", "--json-ready", "--keys-file", str(keys_file)]
-        accounts = ["--accounts", str(N_CONNECTIONS)]
-        with process(str(INTERFACE), *where, *accounts, *arguments):
-            yield read_keys(keys_file)
-
-
-@contextlib.contextmanager
-def process(*command: str) -> Iterator[Any]:
-    """A Python process until the block ends; the JSON line it prints when it is ready."""
-    with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE) as child:
-        try:
-            assert child.stdout is not None
-            yield json.loads(child.stdout.readline())
-        finally:
-            child.terminate()
+def exchange(*arguments: str) -> AbstractContextManager[Running]:
+    """An exchange in a process of its own, with an account a connection and no limits on orders."""
+    return running_exchange("--accounts", str(N_CONNECTIONS), *FREE, *arguments)
 
 
 # --- orders ---------------------------------------------------------------------------------------

@@ -4,9 +4,16 @@ import asyncio
 import contextlib
 import json
 import signal
+import subprocess
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from exchange.keys import KeysFile, read_keys
 
 INTERFACE = Path(__file__).with_name("run_interface.py")
 START_TIMEOUT_S = 240  # the first start compiles the rules
@@ -15,6 +22,41 @@ STOP_TIMEOUT_S = 20
 
 class NotStarted(Exception):
     """The exchange does not listen; the message says why."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """An exchange that a benchmark asks."""
+
+    keys: KeysFile
+    pid: int
+
+
+@contextlib.contextmanager
+def running_exchange(*arguments: str) -> Iterator[Running]:
+    """A run_interface.py with these arguments, on any free port, until the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        keys_file = Path(folder) / "keys.json"
+        where = ["--port", "0", "--json-ready", "--keys-file", str(keys_file)]
+        with ready_process(str(INTERFACE), *where, *arguments) as ready:
+            yield Running(read_keys(keys_file), ready["pid"])
+
+
+@contextlib.contextmanager
+def ready_process(*command: str) -> Iterator[Any]:
+    """A Python process until the block ends: the JSON line that it prints once it is ready.
+
+    Raises NotStarted.
+    """
+    with subprocess.Popen([sys.executable, *command], stdout=PIPE) as child:
+        try:
+            assert child.stdout is not None
+            line = child.stdout.readline()
+            if not line:
+                raise NotStarted(f"{command[0]} ended while starting; its message is above")
+            yield json.loads(line)
+        finally:
+            child.terminate()
 
 
 async def start_exchange(*arguments: str) -> tuple[Process, str]:

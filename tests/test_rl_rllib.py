@@ -41,9 +41,9 @@ def test_a_run_learns_and_reports_money_worth_and_inventory(story: Any) -> None:
     assert ppo["moved"] > 1e-4
     reported = ppo["reported"]
     capital = reported["final_worth"] - reported["pnl"]
-    assert capital == pytest.approx(50 * 10_000, rel=0.01)  # lots times ticks
+    assert capital == pytest.approx(1 * 10_000, rel=0.01)  # lots times ticks
     assert reported["pnl_pct"] == pytest.approx(100 * reported["pnl"] / capital, rel=0.01)
-    assert 0 <= reported["inventory"] <= 50
+    assert 0 <= reported["inventory"] <= 1
     assert ppo["seeds"] == [10_000_000 + row for row in range(8)]
 
 

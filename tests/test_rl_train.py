@@ -169,7 +169,7 @@ def test_a_clone_does_what_its_teacher_does() -> None:
 
 @pytest.mark.parametrize("action", ["multi_discrete", "reservation"])
 def test_the_teacher_is_the_skew_maker_in_either_kind_of_action(action: str) -> None:
-    task = TASK.change(action=action, skew=0.3)
+    task = TASK.change(action=action, skew=0.3, position_max=50)
     batch = MarketBatch(64, task)
     batch.reset()
     for _ in range(30):

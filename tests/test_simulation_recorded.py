@@ -390,23 +390,6 @@ def test_a_recorded_cancel_of_an_order_that_a_strategy_took_is_skipped_and_count
     check_invariants(markets[0])
 
 
-def test_a_market_and_its_flow_go_on_from_where_they_were_saved(write):
-    path = write(SHANGHAI)
-    flow, again = (RecordedFlow.open(path, "shanghai") for _ in range(2))
-    markets = new_recorded_markets(flow)
-    flow.advance(markets, 0, 1)
-    saved, copied = flow.save(), markets.copy()
-    flow.advance(markets, 0, 10 * SECOND)
-
-    again.restore(saved)
-    again.advance(copied, 0, 10 * SECOND)
-
-    assert copied.tobytes() == markets.tobytes()
-    assert again.save() == flow.save()
-    with pytest.raises(RecordingError, match="of another recording"):
-        again.restore(saved[8:])
-
-
 def test_a_clock_that_would_run_backwards_is_refused_and_nothing_is_applied(write):
     flow = RecordedFlow.open(write(SHANGHAI), "shanghai")
     markets = new_recorded_markets(flow)

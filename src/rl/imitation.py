@@ -13,7 +13,9 @@ import numpy.typing as npt
 import torch
 
 from rl.batch import MarketBatch
+from rl.config import TaskConfig
 from rl.ppo import split_log_softmax
+from rl.recipe import Recipe
 from strategies.actions import (
     DISCRETE,
     HALF_SPREAD_MIN,
@@ -26,6 +28,7 @@ from strategies.actions import (
 )
 
 Integers = npt.NDArray[np.int64]
+LESSON_MARKETS = 256
 SLIP_PROBABILITY = 0.15  # of a random quantity instead of the teacher's
 
 
@@ -105,8 +108,20 @@ def lessons(
     return np.concatenate(observations), np.concatenate(labels)
 
 
+def imitate(
+    actor: torch.nn.Module, space: Any, task: TaskConfig, recipe: Recipe, first_seed: int
+) -> float:
+    """Let an action network learn the recipe's teacher; see `clone`. first_seed: of the lessons' markets."""
+    teacher = SkewTeacher(recipe.teacher_half_spread, recipe.teacher_skew, recipe.teacher_quantity)
+    batch = MarketBatch(LESSON_MARKETS, task, range(first_seed, first_seed + LESSON_MARKETS))
+    random = np.random.default_rng(recipe.seed)
+    seen, wanted = lessons(batch, teacher, recipe.lesson_steps, random)
+    return clone(actor, space, seen, wanted, softness=Softness())
+
+
 def clone(
-    model: Any,
+    actor: torch.nn.Module,
+    space: Any,
     observations: npt.NDArray[np.float32],
     labels: Integers,
     *,
@@ -115,20 +130,18 @@ def clone(
     batch_size: int = 2_048,
     learning_rate: float = 1e-3,
 ) -> float:
-    """Fit the model's action network to the labels, (n, parts); returns the last cross-entropy.
+    """Fit an action network to the labels, (n, parts); returns the last cross-entropy.
 
-    Only the actor changes. model: an SB3 actor-critic with `MultiDiscrete` actions.
+    actor: from observations (n, n_features) to the logits of all parts of `space`, a MultiDiscrete,
+    side by side.
     """
-    policy, space = model.policy, model.action_space
     targets = softness.targets(labels, space.nvec)
-    actor = [*policy.mlp_extractor.policy_net.parameters(), *policy.action_net.parameters()]
-    optimizer = torch.optim.Adam(actor, lr=learning_rate, fused=True)
+    optimizer = torch.optim.Adam(actor.parameters(), lr=learning_rate, fused=True)
     inputs = torch.from_numpy(observations)
     loss = torch.zeros(())
     for _ in range(n_epochs):
         for rows in torch.split(torch.randperm(len(inputs)), batch_size):
-            latent = policy.mlp_extractor.policy_net(inputs[rows])
-            parts = split_log_softmax(policy.action_net(latent), space)
+            parts = split_log_softmax(actor(inputs[rows]), space)
             fits = [
                 (target[rows] * part).sum(dim=1).mean()
                 for target, part in zip(targets, parts, strict=True)

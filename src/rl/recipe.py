@@ -89,7 +89,8 @@ PRESETS: dict[str, Recipe] = {"tuned": Recipe(), "classic": CLASSIC}
 # The task each preset is for. The classic one is the environment's default: the guide's reward, 13
 # features. The tuned one is paid the mean of an episode's P&L less a tenth of its variance
 # (pnl_variance is half of it), with a charge for what the position risks at this moment, and sees its
-# own orders; docs/TRAINING.md has what else was tried.
+# own orders. It holds at most one lot, which is what saves it in markets wilder than those it knows;
+# docs/TRAINING.md has what else was tried.
 TASKS: dict[str, TaskConfig] = {
     "tuned": TaskConfig(
         features="extended",
@@ -100,6 +101,7 @@ TASKS: dict[str, TaskConfig] = {
         },
         pnl_target=0.038,
         reward_scale=0.1,
+        position_max=1,
     ),
     "classic": TaskConfig(),
 }

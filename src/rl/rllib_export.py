@@ -42,15 +42,19 @@ def module_policy(module: Any, card: dict[str, Any]) -> Policy:
 
 def module_layers(module: Any) -> tuple[list[Floats], str]:
     """Weights (n_in, n_out) and bias of each layer from observation to action, and the activation."""
+    parts = actor_of(module).modules()
+    return dense_layers([part for part in parts if not isinstance(part, torch.nn.Sequential)])
+
+
+def actor_of(module: Any) -> torch.nn.Sequential:
+    """Encoder and head of an RLModule's policy network, its own. Raises ExportError for another kind."""
     try:
-        encoder, head = module.encoder.actor_encoder.net.mlp, module.pi.net.mlp
+        return torch.nn.Sequential(module.encoder.actor_encoder.net.mlp, module.pi.net.mlp)
     except AttributeError as error:
         raise ExportError(
             f"{type(module).__name__} has no dense policy network of its own ({error}): "
             "train with vf_share_layers=False and no recurrent layers"
         ) from error
-    modules: list[torch.nn.Module] = [*encoder, *head]
-    return dense_layers(modules)
 
 
 def save_network(policy: Policy, path: str | Path) -> list[Path]:

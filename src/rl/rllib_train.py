@@ -6,7 +6,7 @@ the folder NAME.rllib: its checkpoint, from which training goes on.
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ from stable_baselines3.common.logger import configure
 from rl.callbacks import StopOnInterrupt
 from rl.config import TaskConfig
 from rl.evaluate import VALIDATION_SEEDS, evaluate
+from rl.imitation import imitate
 from rl.recipe import RLLIB_ALGORITHMS, Recipe, RecipeError
 from rl.rllib_callbacks import MarketFigures, Screen, figures_of
 from rl.rllib_env import ENV_NAME, register
-from rl.rllib_export import module_policy, save_network
+from rl.rllib_export import actor_of, module_policy, save_network
 from rl.scores import Scores
-from rl.train import SEEDS_A_RUN, be_reproducible, card_of, first_seed
+from rl.spaces import action_space
+from rl.train import SEEDS_A_RUN, be_reproducible, card_of, first_seed, lesson_seed
 from strategies.policy import CARD_NAME, Policy
 
 CONFIGS: dict[str, Any] = {"ppo": PPOConfig, "appo": APPOConfig, "impala": IMPALAConfig}
@@ -63,7 +65,7 @@ class RllibRun:
         """
         check_algorithm(recipe)
         self.task = task
-        self.recipe = replace(recipe, imitate=False)  # RLlib starts from nothing
+        self.recipe = recipe
         self.folder = folder.absolute()
         self.cluster = cluster or Cluster()
         self.interrupted = False
@@ -80,12 +82,15 @@ class RllibRun:
             self.task, self.recipe, n_before, self.cluster
         ).build_algo()
         self.n_steps = n_before
+        self._imitates = recipe.imitate and not resume
         if resume:
             self.algorithm.restore_from_path(str(self.folder))
 
     def learn(self) -> Scores:
         """Train to the end, or until Ctrl-C; the best policy's validation scores."""
         start_s = time.perf_counter()
+        if self._imitates:
+            self.imitate()
         first = self.n_steps
         end = first + self.recipe.timesteps
         every = max(self.recipe.timesteps // max(self.recipe.validations, 1), 1)
@@ -103,6 +108,15 @@ class RllibRun:
         self.seconds += time.perf_counter() - start_s
         assert self._best is not None
         return self._best[1]
+
+    def imitate(self) -> None:
+        """Start from a clone of the skew maker."""
+        module, space = self.module(), action_space(self.task)
+        imitate(actor_of(module), space, self.task, self.recipe, lesson_seed(self.recipe))
+        learners, runners = self.algorithm.learner_group, self.algorithm.env_runner_group
+        weights = learners.get_weights()[DEFAULT_MODULE_ID] | module.get_state()
+        learners.set_weights({DEFAULT_MODULE_ID: weights})
+        runners.sync_weights(from_worker_or_learner_group=learners, inference_only=True)
 
     def _report(self, result: dict[str, Any], screen: Screen, n_done: int) -> None:
         figures = figures_of(result)

@@ -15,13 +15,12 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
-from rl.batch import MarketBatch
 from rl.callbacks import StopOnInterrupt, Validation, Watch
 from rl.config import TaskConfig
 from rl.evaluate import TRAINING_SEEDS_MIN, VALIDATION_SEEDS, evaluate
 from rl.export import as_policy, new_card, save_policy
 from rl.flatten import JointActions
-from rl.imitation import SkewTeacher, Softness, clone, lessons
+from rl.imitation import imitate
 from rl.ppo import LeanPPO
 from rl.recipe import Recipe, RecipeError
 from rl.sb3_env import MarketMakingVecEnv
@@ -29,7 +28,6 @@ from rl.scores import Scores
 from strategies.policy import Policy
 
 SEEDS_A_RUN = 1_000_000  # training runs do not share their markets
-LESSON_MARKETS = 256
 CLASSES: dict[str, Any] = {"ppo": LeanPPO, "a2c": A2C, "dqn": DQN, "sac": SAC}
 DQN_TARGET_STEPS, OFF_POLICY_BATCH, REPLAY_STEPS = 10_000, 256, 500_000
 N_THREADS = 1  # weights are the same for a seed and this number; more gain nothing at this size
@@ -98,16 +96,9 @@ class Run:
 
     def imitate(self) -> None:
         """Start from a clone of the skew maker."""
-        recipe = self.recipe
-        teacher = SkewTeacher(
-            recipe.teacher_half_spread, recipe.teacher_skew, recipe.teacher_quantity
-        )
-        first = first_seed(recipe) + SEEDS_A_RUN // 2
-        batch = MarketBatch(LESSON_MARKETS, self.task, range(first, first + LESSON_MARKETS))
-        seen, wanted = lessons(
-            batch, teacher, recipe.lesson_steps, np.random.default_rng(recipe.seed)
-        )
-        clone(self.model, seen, wanted, softness=Softness())
+        policy: Any = self.model.policy
+        actor = torch.nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
+        imitate(actor, self.env.action_space, self.task, self.recipe, lesson_seed(self.recipe))
 
     @property
     def n_steps(self) -> int:
@@ -172,6 +163,11 @@ def task_for(task: TaskConfig, recipe: Recipe) -> TaskConfig:
 def first_seed(recipe: Recipe) -> int:
     """Of this run's markets: runs do not share them, and nobody tests on them."""
     return TRAINING_SEEDS_MIN + SEEDS_A_RUN * recipe.seed
+
+
+def lesson_seed(recipe: Recipe) -> int:
+    """The first of those in which the teacher plays."""
+    return first_seed(recipe) + SEEDS_A_RUN // 2
 
 
 def new_env(task: TaskConfig, recipe: Recipe) -> VecEnv:

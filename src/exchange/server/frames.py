@@ -69,7 +69,8 @@ class FrameReader:
         while end - place >= 2:
             first, length = data[place], data[place + 1] ^ 0x80
             start = place + 2
-            _check_header(first, length)
+            if first != FINAL_TEXT or length > 0x7F:
+                _check_header(first, length)
             if length > LENGTH_7_BITS_MAX:
                 n_bytes = 2 if length == 126 else 8
                 length = int.from_bytes(data[start : start + n_bytes], "big")
@@ -106,8 +107,6 @@ class FrameReader:
 
 def _check_header(first: int, length: int) -> None:
     """Raises BadFrame unless the first byte is one of ours and the frame is masked."""
-    if first == FINAL_TEXT and length < 0x80:
-        return
     kind = first & ~FINAL
     if kind not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):
         raise BadFrame(PROTOCOL_ERROR, "an unknown kind of frame, or reserved bits")

@@ -17,7 +17,7 @@ from exchange.engine.codes import RejectReason
 from exchange.engine.kernel import kernel
 from exchange.engine.records import LIVE_MARKET, Markets, new_markets
 from exchange.simulation.recorded.apply import COUNTS, GTC, apply_message, new_orders, open_market
-from exchange.simulation.recorded.messages import Array, Recording, RecordingError
+from exchange.simulation.recorded.messages import Array, Recording
 from exchange.simulation.recorded.prepare import as_input
 from exchange.simulation.recorded.read import read_recording
 from exchange.simulation.recorded.report import rebuild_recording
@@ -80,24 +80,9 @@ class RecordedFlow:
         """
         advance_flow(markets, instrument, self.messages, self._orders, self._place, until_ns)
 
-    def save(self) -> bytes:
-        """Where the flow stands, to `restore` beside a market saved at the same moment."""
-        return b"".join(part.tobytes() for part in self._state())
-
-    def restore(self, saved: bytes) -> None:
-        """Go to where `save` stood. Raises RecordingError when it was another recording's."""
-        if len(saved) != sum(part.nbytes for part in self._state()):
-            raise RecordingError(f"{self.name}: the saved state is of another recording")
-        for part in self._state():
-            part[:] = np.frombuffer(saved[: part.nbytes], part.dtype)
-            saved = saved[part.nbytes :]
-
-    def _state(self) -> tuple[Array, ...]:
-        return self._place, self._orders.counts, self._orders.engine_ids
-
     def _start(self, markets: Markets) -> None:
         """Go to the beginning and rest the opening book in markets[0]."""
-        for part in self._state():
+        for part in (self._place, self._orders.counts, self._orders.engine_ids):
             part[:] = np.zeros(1, part.dtype)
         open_market(markets, 0, self.opening, self._orders)
 
