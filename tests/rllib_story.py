@@ -6,6 +6,7 @@ A process of its own, since Ray leaves sockets and warnings behind that are not 
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import numpy as np
 import torch
 
 from rl.batch import MarketBatch
+from rl.evaluate import greedy
+from rl.imitation import SkewTeacher
 from rl.recipe import TASKS, Recipe, RecipeError
+from rl.rllib_export import module_policy
 from rl.rllib_train import RllibRun
 from rl.scores import Scores
 
@@ -27,12 +31,14 @@ TINY = Recipe(
     hidden=(16, 16),
     validation_seeds=4,
     validations=2,
+    imitate=False,
 )
 
 
 def main(folder: Path) -> None:
     """Write all figures to standard output."""
-    print(json.dumps({"ppo": trained(folder), **resumed(folder), **interrupted(folder)}))
+    told = {"ppo": trained(folder), **resumed(folder), **interrupted(folder)}
+    print(json.dumps({**told, "clone": cloned(folder)}))
 
 
 def trained(folder: Path) -> dict[str, Any]:
@@ -100,6 +106,30 @@ def interrupted(folder: Path) -> dict[str, Any]:
     }
 
 
+def cloned(folder: Path) -> dict[str, Any]:
+    """What the sampling module and the learner answer after the start by imitation."""
+    run = RllibRun(TASK, replace(TINY, lesson_steps=120), folder / "clone.rllib", shown=False)
+    before = agreement(run)
+    run.imitate()
+    sampling = answers(run.algorithm.get_module())
+    found = {"sampling": sampling.tolist(), "learner": logits(run).tolist()}
+    agreed = agreement(run)
+    run.close()
+    return {**found, "agreed_before": before, "agreed": agreed}
+
+
+def agreement(run: RllibRun) -> float:
+    """How often the greedy policy chooses both offsets as the teacher does."""
+    batch = MarketBatch(32, TASK, range(5_000, 5_032))
+    teacher = SkewTeacher(TINY.teacher_half_spread, TINY.teacher_skew, TINY.teacher_quantity)
+    seen, agreed = batch.reset(), []
+    for _ in range(20):
+        wanted = teacher.labels(batch)
+        agreed.append((greedy(module_policy(run.module(), run.card()))(seen) == wanted)[:, :2])
+        seen, _, _ = batch.step(wanted)
+    return float(np.mean(agreed))
+
+
 def observations() -> Any:
     """What 16 markets show after some steps: the same whenever it is called."""
     batch = MarketBatch(16, TASK)
@@ -111,8 +141,12 @@ def observations() -> Any:
 
 def logits(run: RllibRun) -> Any:
     """The module's own answer to them."""
+    return answers(run.module())
+
+
+def answers(module: Any) -> Any:
+    """Logits for the observations."""
     with torch.no_grad():
-        module = run.module()
         outputs = module.forward_inference({"obs": torch.from_numpy(observations())})
     return outputs["action_dist_inputs"].numpy()
 

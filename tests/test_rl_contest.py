@@ -165,6 +165,8 @@ def test_the_judge_compares_and_its_results_become_a_page(tmp_path: Path):
     result = json.loads((tmp_path / "results.json").read_text())
     assert {row["market_steps"] for row in result["baselines"].values()} == {4_000}
     assert len(result["markets"]["default"]["paired"]) == 8
+    assert load_policy(SHIPPED_POLICY).card["task"]["position_max"] == 1
+    assert result["task"]["position_max"] == TaskConfig().position_max  # a baseline's is its own
     written = run_script(
         "write_results.py", "--results", tmp_path / "results.json", "--out", tmp_path / "R.md"
     )

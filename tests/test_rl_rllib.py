@@ -77,6 +77,12 @@ def test_training_goes_on_from_the_checkpoint_and_not_for_another_task(story: An
     assert "does not continue this task: its features differ" in story["refusal"]
 
 
+def test_a_run_starts_from_a_clone_of_the_teacher_and_samples_with_it(story: Any) -> None:
+    clone = story["clone"]
+    assert np.allclose(clone["sampling"], clone["learner"], atol=1e-6)
+    assert clone["agreed"] > 0.3 > 10 * clone["agreed_before"]
+
+
 def test_an_interrupt_ends_training_and_what_was_learned_is_saved(story: Any) -> None:
     assert story["interrupted"] is True
     assert story["n_scores"] == 4

@@ -42,7 +42,8 @@ class Plan:
 def judge(plan: Plan, *, n_processes: int = 1, say: Say = lambda line: None) -> Json:
     """Tune, test, compare. PolicyError for a file that is none. say: told what is done."""
     card = load_policy(plan.model_path).card
-    task = TaskConfig.from_dict(card["task"])
+    # a limit that the policy was trained with is its own: a baseline's is searched with the rest of it
+    task = TaskConfig.from_dict(card["task"]).change(position_max=TaskConfig().position_max)
     runs = [_card_of(path) for path in plan.runs]
     with _pool(n_processes) as spread:
         baselines = _tuned(plan, task, spread, say)
