@@ -13,6 +13,7 @@ from lobster_kit import write_lobster
 from rl.baselines import quoter
 from rl.batch import MarketBatch
 from rl.config import ConfigError, TaskConfig
+from rl.contest import Contestant, run_episodes
 from rl.evaluate import evaluate_quoter
 from strategies.skew import SkewMaker
 
@@ -135,3 +136,15 @@ def test_what_a_recording_cannot_be_is_said(file: Path, tmp_path: Path) -> None:
     broken.write_text("not,a,recording\n")
     with pytest.raises(ConfigError, match="broken"):
         MarketBatch(1, task_of(broken))
+
+
+def test_the_classes_that_trade_live_are_compared_on_a_recording(file: Path) -> None:
+    """Each episode is run twice, by the backtest and by the environment; their accounts must agree."""
+    task = task_of(file)
+    skew = Contestant("skew", ("half_spread=0.5", "quantity=3"))
+    found = run_episodes(skew, task, range(10, 16))
+    assert found["n_fills"].sum() > 10
+    quotes = quoter(SkewMaker(half_spread=0.5, quantity=3))
+    scores = evaluate_quoter(quotes, task, range(10, 16))
+    assert np.allclose(found["reward"], scores.reward)
+    assert np.allclose(found["pnl_others_mid"], scores.pnl)

@@ -19,7 +19,7 @@ from strategies.taker import RandomTaker
 from strategies.trader import Trader
 from tampering_proxy import tampering_proxy
 
-N_STEPS = 120
+N_STEPS = 240
 Spec = tuple[str, list[str]]
 
 

@@ -22,11 +22,13 @@ from exchange.simulation.presets import (
     set_parameters,
     start_participants,
 )
+from exchange.simulation.step import advance
 from rl.config import OPENING, TaskConfig, episode_seed
 from rl.recorded import RecordedRows
 from rl.step import EPISODE, TASK, begin_rows, step_rows, step_rows_parallel
 from rl.step_recorded import begin_recorded_row, step_recorded_rows
 from strategies.actions import WIDTHS, ActionKind, action_kind
+from strategies.backtest import Advance
 from strategies.features import (
     Observations,
     check_predictor,
@@ -219,6 +221,10 @@ class MarketBatch:
             step_rows_parallel(*arrays)
         finally:
             numba.set_num_threads(before)
+
+    def advance_of(self, row: int) -> Advance:
+        """What moves a copy of a row's market on from here, for `strategies.backtest`."""
+        return advance if self._recorded is None else self._recorded.advance_of(row)
 
     @property
     def depths(self) -> npt.NDArray[Any]:

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from exchange.engine.records import COMMAND, LIVE_MARKET, TRAINING_MARKET, Markets, new_markets
-from exchange.simulation.recorded.apply import COUNTS, RECORDED_ACCOUNT
-from exchange.simulation.recorded.flow import RecordedFlow, new_recorded_markets
+from exchange.simulation.recorded.apply import COUNTS, RECORDED_ACCOUNT, Orders
+from exchange.simulation.recorded.flow import RecordedFlow, advance_flow, new_recorded_markets
 from exchange.simulation.recorded.messages import MessageKind, RecordingError, new_messages
 from rl.config import ConfigError, TaskConfig
 from rl.step_recorded import RowOrders
+from strategies.backtest import Advance
 
 Array = npt.NDArray[Any]
 N_STARTS_MAX = 256
@@ -212,3 +213,14 @@ class RecordedRows:
             part[row] = np.zeros((), part.dtype)
         self.orders.places[row] = start.place
         return start.opening
+
+    def advance_of(self, row: int) -> Advance:
+        """What moves a copy of this row's market on from here, with a state of its own."""
+        ids, orders_at, counts, commands, places = self.orders
+        own = Orders(*(part[row].copy() for part in (ids, orders_at, counts, commands)))
+        place, messages = places[row : row + 1].copy(), self.messages
+
+        def advance(markets: Markets, instrument: int, until_ns: int) -> int:
+            return int(advance_flow(markets, instrument, messages, own, place, until_ns))
+
+        return advance
