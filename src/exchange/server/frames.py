@@ -1,11 +1,12 @@
 """WebSocket frames (RFC 6455) without compression: built once for all readers, read one by one."""
 
 from collections.abc import Callable
-from struct import pack
+from struct import Struct, pack
 
 FINAL_TEXT, FINAL_CLOSE, FINAL_PONG = 0x81, 0x88, 0x8A
 PING_FRAME = bytes((0x89, 0))
 LENGTH_7_BITS_MAX, LENGTH_16_BITS_MAX = 125, 65_535
+_pack_16_bits = Struct("!BBH").pack
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -28,7 +29,7 @@ def _header(first: int, length: int) -> bytes:
     if length <= LENGTH_7_BITS_MAX:
         return bytes((first, length))
     if length <= LENGTH_16_BITS_MAX:
-        return pack("!BBH", first, 126, length)
+        return _pack_16_bits(first, 126, length)
     return pack("!BBQ", first, 127, length)
 
 

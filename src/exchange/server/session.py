@@ -180,10 +180,15 @@ class Session:
         return caller
 
     def _reply(self, request: requests.SocketRequest, result: str) -> None:
-        self._send(request.id, request.op, f'"result":{result}')
+        re = "null" if request.id is None else request.id
+        text = f'{{"re":{re},"op":"{request.op}","result":{result}}}'
+        self.exchange.feed.reply(self.connection, text.encode())
 
     def _answer_error(self, number: int | None, operation: str | None, error: ApiError) -> None:
-        self._send(number, operation, f'"error":{error.detail.model_dump_json()}')
+        re = "null" if number is None else number
+        op = "null" if operation is None else f'"{operation}"'
+        text = f'{{"re":{re},"op":{op},"error":{error.detail.model_dump_json()}}}'
+        self.exchange.feed.reply(self.connection, text.encode())
 
     def _answer_unreadable(self, text: str, error: ApiError) -> None:
         number, operation = _guess(text)
@@ -192,11 +197,6 @@ class Session:
         if self._n_unreadable > UNREADABLE_MAX:
             self.connection.close(UNREADABLE, "too many unreadable messages")
         self.exchange.after_command()
-
-    def _send(self, number: int | None, operation: str | None, body: str) -> None:
-        re = "null" if number is None else number
-        op = "null" if operation is None else f'"{operation}"'
-        self.exchange.feed.reply(self.connection, f'{{"re":{re},"op":{op},{body}}}'.encode())
 
 
 def _guess(text: str) -> tuple[int | None, str | None]:

@@ -101,7 +101,8 @@ class Venue:
         self._ledgers = list(markets["accounts"])
         self._n_entered = markets["n_entered"]
         self._n_slots = markets.dtype["orders"].shape[0]  # ids end in their slot
-        self._best_before = (0, 0)  # ladder rows of the best prices before the last command
+        # (instrument, ladder rows of its best prices) before the last command
+        self._best_before = (0, 0, 0)
         self._newest_id = 0  # no order had a higher one before the participants' last turn
 
     # --- traders ----------------------------------------------------------------------------------
@@ -331,22 +332,26 @@ class Venue:
         if n == 0:
             return []
         events = read_events(self._events[instrument], n)
-        self.log.read(instrument, events, self._mids_before(instrument, events, many))
+        mid_before = self._mids_before(instrument, events) if many else self._mid_before
+        self.log.read(instrument, events, mid_before)
         self.tapes[instrument].read(events)
         for listener in self.listeners:
             listener(instrument, events)
         return events
 
-    def _mids_before(self, instrument: int, events: list[Event], many: bool) -> MidBefore:
-        base, (bid, ask) = self.price_base.item(instrument), self._best_before
-        if many:
-            quantities, newest_id = self.quantities[instrument], self._newest_id
-            return MidsBefore(events, base, quantities, (bid, ask), newest_id)
-        mid_twice = bid + ask + 2 * base if bid and ask else 0
-        return lambda _row: mid_twice
+    def _mids_before(self, instrument: int, events: list[Event]) -> MidBefore:
+        """For events of many commands."""
+        base, (_, bid, ask) = self.price_base.item(instrument), self._best_before
+        quantities, newest_id = self.quantities[instrument], self._newest_id
+        return MidsBefore(events, base, quantities, (bid, ask), newest_id)
 
-    def _best(self, instrument: int) -> tuple[int, int]:
-        return self.best_bid.item(instrument), self.best_ask.item(instrument)
+    def _mid_before(self, _row: int) -> int:
+        """For events of the last command."""
+        instrument, bid, ask = self._best_before
+        return bid + ask + 2 * self.price_base.item(instrument) if bid and ask else 0
+
+    def _best(self, instrument: int) -> tuple[int, int, int]:
+        return instrument, self.best_bid.item(instrument), self.best_ask.item(instrument)
 
     def _own_open(self, account: int, order_id: int) -> tuple[Order, int]:
         """Asked here already, so that ids the engine cannot hold never reach it."""
