@@ -167,6 +167,14 @@ def test_a_clone_does_what_its_teacher_does() -> None:
     assert np.mean(agreed) > 0.8  # of whole actions; by chance one of a thousand
 
 
+def test_a_box_of_actions_is_learned_from_nothing() -> None:
+    run = Run(TASK.change(action="box"), TINY, shown=False)
+    assert TINY.imitate
+    before = weights(run)
+    run.learn()
+    assert weights(run) != before
+
+
 @pytest.mark.parametrize("action", ["multi_discrete", "reservation"])
 def test_the_teacher_is_the_skew_maker_in_either_kind_of_action(action: str) -> None:
     task = TASK.change(action=action, skew=0.3, position_max=50)

@@ -108,6 +108,11 @@ def lessons(
     return np.concatenate(observations), np.concatenate(labels)
 
 
+def can_imitate(task: TaskConfig) -> bool:
+    """Whether the teacher's quotes can be said in the task's actions: not in those of a box."""
+    return action_kind(task.action) in DISCRETE
+
+
 def imitate(
     actor: torch.nn.Module, space: Any, task: TaskConfig, recipe: Recipe, first_seed: int
 ) -> float:

@@ -22,7 +22,7 @@ from stable_baselines3.common.logger import configure
 from rl.callbacks import StopOnInterrupt
 from rl.config import TaskConfig
 from rl.evaluate import VALIDATION_SEEDS, evaluate
-from rl.imitation import imitate
+from rl.imitation import can_imitate, imitate
 from rl.recipe import RLLIB_ALGORITHMS, Recipe, RecipeError
 from rl.rllib_callbacks import MarketFigures, Screen, figures_of
 from rl.rllib_env import ENV_NAME, register
@@ -82,7 +82,7 @@ class RllibRun:
             self.task, self.recipe, n_before, self.cluster
         ).build_algo()
         self.n_steps = n_before
-        self._imitates = recipe.imitate and not resume
+        self._imitates = recipe.imitate and not resume and can_imitate(task)
         if resume:
             self.algorithm.restore_from_path(str(self.folder))
 

@@ -20,7 +20,7 @@ from rl.config import TaskConfig
 from rl.evaluate import TRAINING_SEEDS_MIN, VALIDATION_SEEDS, evaluate
 from rl.export import as_policy, new_card, save_policy
 from rl.flatten import JointActions
-from rl.imitation import imitate
+from rl.imitation import can_imitate, imitate
 from rl.ppo import LeanPPO
 from rl.recipe import Recipe, RecipeError
 from rl.sb3_env import MarketMakingVecEnv
@@ -63,7 +63,8 @@ class Run:
         self.watch = Watch(recipe.timesteps, shown=shown)
         self.validation = self._new_validation()
         self.seconds = 0.0
-        self._imitates = recipe.imitate and resume is None and recipe.algorithm in ("ppo", "a2c")
+        starts = resume is None and recipe.algorithm in ("ppo", "a2c")
+        self._imitates = recipe.imitate and starts and can_imitate(self.task)
 
     def _new_validation(self) -> Validation:
         n = self.recipe.validations
