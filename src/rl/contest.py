@@ -19,7 +19,7 @@ from exchange.engine.records import FEE_UNITS
 from rl.batch import MarketBatch
 from rl.config import TaskConfig
 from rl.step import AGENT
-from strategies.backtest import Backtest, Entrant
+from strategies.backtest import Entrant, run_backtest
 from strategies.metrics import equity, spreads
 from strategies.registry import new_strategy
 from strategies.strategy import Quote, Strategy, View, decision
@@ -115,13 +115,13 @@ def run_episodes(
     traders = []
     for row, recorder in enumerate(recorders):
         market, entrant = markets[row : row + 1], Entrant(recorder, AGENT)
-        traders += Backtest(
+        traders += run_backtest(
             market,
             [entrant],
             task.episode_steps,
             step_ns=task.step_ns,
             advance=batch.advance_of(row),
-        ).run()
+        )
     rewards, pnl = _replay(batch, markets, recorders, task)
     figures = [_figures(*of_one) for of_one in zip(traders, rewards, pnl, strict=True)]
     curves = [_curves(trader, curve_points) for trader in traders]

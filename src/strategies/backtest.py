@@ -213,7 +213,12 @@ class Backtest:
 
 
 def run_backtest(
-    markets: Markets, entrants: Sequence[Entrant], n_steps: int, *, step_ns: int = STEP_NS
+    markets: Markets,
+    entrants: Sequence[Entrant],
+    n_steps: int,
+    *,
+    step_ns: int = STEP_NS,
+    advance: Advance = advance,
 ) -> list[Trader]:
     """Run strategies for n_steps on a venue's markets, changed in place."""
-    return Backtest(markets, entrants, n_steps, step_ns=step_ns).run()
+    return Backtest(markets, entrants, n_steps, step_ns=step_ns, advance=advance).run()
