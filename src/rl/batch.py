@@ -82,7 +82,7 @@ class MarketBatch:
         self.rewards = np.zeros(n, np.float32)
         self.ended = np.zeros(n, np.bool_)
 
-        # clearing records by their bytes is ten times as quick as field by field
+        # records are cleared by their bytes: numpy would go through their fields one by one
         self._history_bytes = self.histories.view(np.uint8).reshape(n, -1)
         self._episode_bytes = self.episodes.view(np.uint8).reshape(n, -1)
 
