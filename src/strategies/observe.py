@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 
 from exchange.engine.kernel import kernel
-from strategies.history import GRID_NS, N_GRID, remember, turn_page
+from strategies.history import GRID_NS, N_GRID, remember, same, turn_page
 
 FEATURE_MAX = 5.0  # every feature lies within -+ this, whatever the market does
 ONE_SECOND, FIVE_SECONDS = 4, 20  # points of the grid back
@@ -153,17 +153,17 @@ def write_depth_features(depth, own, values):
 
 @kernel
 def sum_side(prices, quantities, own_price, own_quantity):
-    """Others' lots on their best levels: at most one of the visible levels is the own order's alone.
+    """Others' lots on their best levels: where the own order is alone on one, the next one counts.
 
     Live, a fill may show in the book before it is known of the own order: never below 0.
     """
-    total = 0
-    n_levels = 0
-    for i in range(N_LEVELS_SUMMED + 1):
-        lots = max(quantities[i] - own_quantity * (prices[i] == own_price), 0)
-        total += lots * (n_levels < N_LEVELS_SUMMED)
-        n_levels += lots > 0
-    return total
+    total = at_own_price = 0
+    for i in range(N_LEVELS_SUMMED):
+        total += quantities[i]
+        at_own_price += quantities[i] & same(prices[i], own_price)
+    own_lots = min(own_quantity, at_own_price)
+    is_alone = own_lots == at_own_price and own_lots > 0
+    return total - own_lots + (quantities[N_LEVELS_SUMMED] if is_alone else 0)
 
 
 @kernel

@@ -18,10 +18,9 @@ def open_quantity(account, side):
 @kernel
 def add_open(account, side, quantity):
     """Count lots into (or, negative, out of) the account's resting orders."""
-    if side == Side.BUY:
-        account.buy_open += quantity
-    else:
-        account.sell_open += quantity
+    bought = quantity if side == Side.BUY else 0
+    account.buy_open += bought
+    account.sell_open += quantity - bought
 
 
 @kernel

@@ -48,16 +48,14 @@ def rest(market, slot):
     order = market.orders[slot]
     row = order.price - market.price_base
     level = market.levels[row]
+    is_first = level.head == 0
+    link(market, level.tail, slot)
     order.next = 0
-    order.previous = level.tail
-    if level.tail != 0:
-        market.orders[level.tail].next = slot
-    else:
+    level.tail = slot
+    if is_first:
         level.head = slot
         open_row(market, order.side, row)
-    level.tail = slot
     level.quantity += order.quantity
-    level.n_orders += 1
     market.n_resting += 1
 
 
@@ -67,29 +65,38 @@ def unlink(market, slot):
     order = market.orders[slot]
     row = order.price - market.price_base
     level = market.levels[row]
-    if order.previous != 0:
-        market.orders[order.previous].next = order.next
-    else:
-        level.head = order.next
-    if order.next != 0:
-        market.orders[order.next].previous = order.previous
-    else:
-        level.tail = order.previous
+    before, behind = order.previous, order.next
+    head, tail = level.head, level.tail
+    link(market, before, behind)
+    level.head = behind if before == 0 else head
+    level.tail = before if behind == 0 else tail
     level.quantity -= order.quantity
-    level.n_orders -= 1
     market.n_resting -= 1
     if level.head == 0:
         close_row(market, order.side, row)
 
 
 @kernel
+def link(market, before, behind):
+    """Make two orders neighbors in their queue; either may be slot 0, which is no order.
+
+    Slot 0 takes what is written to it and is blanked again: whether an order has a neighbor is as good
+    as random, and a branch that is guessed wrongly costs more than four writes.
+    """
+    market.orders[before].next = behind
+    market.orders[behind].previous = before
+    market.orders[0].next = 0
+    market.orders[0].previous = 0
+
+
+@kernel
 def open_row(market, side, row):
     """The first order has come to this row."""
     market.occupied[row >> 6] |= ONE << np.uint64(row & 63)
-    if side == Side.BUY:
-        market.best_bid = max(market.best_bid, row)
-    elif market.best_ask == 0 or row < market.best_ask:
-        market.best_ask = row
+    bid, ask = market.best_bid, market.best_ask
+    market.best_bid = max(bid, row) if side == Side.BUY else bid
+    better_ask = min(ask, row) if ask != 0 else row
+    market.best_ask = better_ask if side == Side.SELL else ask
 
 
 @kernel
@@ -104,10 +111,22 @@ def close_row(market, side, row):
 
 
 @kernel
+def below_in_word(market, row):
+    """The occupied rows below this one in its word of `occupied`."""
+    return market.occupied[row >> 6] & ~(ALL << np.uint64(row & 63))
+
+
+@kernel
+def above_in_word(market, row):
+    """The occupied rows above this one in its word of `occupied`."""
+    return market.occupied[row >> 6] & ~(ALL >> np.uint64(63 - (row & 63)))
+
+
+@kernel
 def occupied_row_below(market, row):
     """The next row below that holds orders, 0 when none does."""
     word = row >> 6
-    found = market.occupied[word] & ~(ALL << np.uint64(row & 63))
+    found = below_in_word(market, row)
     while found == 0:
         word -= 1
         if word < 0:
@@ -120,7 +139,7 @@ def occupied_row_below(market, row):
 def occupied_row_above(market, row):
     """The next row above that holds orders, 0 when none does."""
     word = row >> 6
-    found = market.occupied[word] & ~(ALL >> np.uint64(63 - (row & 63)))
+    found = above_in_word(market, row)
     while found == 0:
         word += 1
         if word == len(market.occupied):
@@ -132,7 +151,8 @@ def occupied_row_above(market, row):
 @kernel
 def best_opposite(market, side):
     """Ladder row of the best price that an order of this side can trade with, 0 when none."""
-    return market.best_ask if side == Side.BUY else market.best_bid
+    bid, ask = market.best_bid, market.best_ask
+    return ask if side == Side.BUY else bid
 
 
 @kernel

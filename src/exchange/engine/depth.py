@@ -1,10 +1,14 @@
 """The book as everybody sees it: best levels, traded volume, time. Exactly what the feed shows."""
 
 import numba
+import numpy as np
 
-from exchange.engine.book import occupied_row_above, occupied_row_below
+from exchange.engine.bits import highest_bit, lowest_bit
+from exchange.engine.book import ONE, above_in_word, below_in_word
 from exchange.engine.kernel import batch_kernel, kernel
 from exchange.engine.records import N_DEPTH
+
+NONE = np.uint64(0)
 
 
 @kernel
@@ -14,14 +18,50 @@ def write_depth(market, depth):
     depth.bought = market.bought
     depth.sold = market.sold
     depth.last_price = market.last_price
-    bid, ask = market.best_bid, market.best_ask
+    write_bids(market, depth.bid_price, depth.bid_quantity)
+    write_asks(market, depth.ask_price, depth.ask_quantity)
+
+
+@kernel
+def write_bids(market, prices, quantities):
+    """Bids from the best down; row 0, which holds nothing, stands for a level that is not there.
+
+    Words of `occupied` are emptied bit by bit: asking for each next row anew costs three times that.
+    """
+    row = market.best_bid
+    word = row >> 6
+    rows = below_in_word(market, row)
     for i in range(N_DEPTH):
-        depth.bid_price[i] = bid + market.price_base if bid != 0 else 0
-        depth.bid_quantity[i] = market.levels[bid].quantity
-        depth.ask_price[i] = ask + market.price_base if ask != 0 else 0
-        depth.ask_quantity[i] = market.levels[ask].quantity
-        bid = occupied_row_below(market, bid) if bid != 0 else 0
-        ask = occupied_row_above(market, ask) if ask != 0 else 0
+        prices[i] = row + market.price_base if row != 0 else 0
+        quantities[i] = market.levels[row].quantity
+        while rows == 0 and word > 0:
+            word -= 1
+            rows = market.occupied[word]
+        row = 0
+        if rows != 0:
+            bit = highest_bit(rows)
+            rows ^= ONE << np.uint64(bit)
+            row = (word << 6) + bit
+
+
+@kernel
+def write_asks(market, prices, quantities):
+    """Asks from the best up, as `write_bids`."""
+    row = market.best_ask
+    word_max = len(market.occupied) - 1
+    word = row >> 6 if row != 0 else word_max
+    rows = above_in_word(market, row) if row != 0 else NONE
+    for i in range(N_DEPTH):
+        prices[i] = row + market.price_base if row != 0 else 0
+        quantities[i] = market.levels[row].quantity
+        while rows == 0 and word < word_max:
+            word += 1
+            rows = market.occupied[word]
+        row = 0
+        if rows != 0:
+            bit = lowest_bit(rows)
+            rows ^= ONE << np.uint64(bit)
+            row = (word << 6) + bit
 
 
 @batch_kernel

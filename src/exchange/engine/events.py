@@ -5,26 +5,41 @@ from exchange.engine.kernel import kernel
 
 
 @kernel
-def new_event(market, kind, account, side, order_id, price, quantity):
-    """Append an event and return its record; the fields not named here are 0."""
+def new_event(
+    market,
+    kind,
+    account,
+    side,
+    order_id,
+    price,
+    quantity,
+    maker_order_id=0,
+    maker_account=0,
+    price_before=0,
+    quantity_before=0,
+    reason=0,
+    kept_priority=0,
+):
+    """Count an event and append it; a silent market only counts."""
     market.sequence += 1
+    if market.silent != 0:
+        return
     event = market.events[market.n_events]
     market.n_events += 1
     event.sequence = market.sequence
     event.time_ns = market.now_ns
     event.order_id = order_id
-    event.maker_order_id = 0
+    event.maker_order_id = maker_order_id
     event.price = price
     event.quantity = quantity
-    event.price_before = 0
-    event.quantity_before = 0
+    event.price_before = price_before
+    event.quantity_before = quantity_before
     event.account = account
-    event.maker_account = 0
+    event.maker_account = maker_account
     event.kind = kind
     event.side = side
-    event.reason = 0
-    event.kept_priority = 0
-    return event
+    event.reason = reason
+    event.kept_priority = kept_priority
 
 
 @kernel
@@ -43,32 +58,44 @@ def emit_rested(market, order):
 @kernel
 def emit_traded(market, taker_id, taker, taker_side, maker, quantity):
     """maker: the resting order, its quantity already reduced by the trade."""
-    event = new_event(market, EventKind.TRADED, taker, taker_side, taker_id, maker.price, quantity)
-    event.maker_order_id = maker.order_id
-    event.maker_account = maker.account
-    event.quantity_before = maker.quantity
+    new_event(
+        market,
+        EventKind.TRADED,
+        taker,
+        taker_side,
+        taker_id,
+        maker.price,
+        quantity,
+        maker_order_id=maker.order_id,
+        maker_account=maker.account,
+        quantity_before=maker.quantity,
+    )
 
 
 @kernel
 def emit_canceled(market, account, side, order_id, price, quantity, reason):
-    event = new_event(market, EventKind.CANCELED, account, side, order_id, price, quantity)
-    event.reason = reason
+    new_event(market, EventKind.CANCELED, account, side, order_id, price, quantity, reason=reason)
 
 
 @kernel
 def emit_replaced(market, order, price, quantity, kept_priority):
     """order: still as it was; price and quantity: as they become."""
-    event = new_event(
-        market, EventKind.REPLACED, order.account, order.side, order.order_id, price, quantity
+    new_event(
+        market,
+        EventKind.REPLACED,
+        order.account,
+        order.side,
+        order.order_id,
+        price,
+        quantity,
+        price_before=order.price,
+        quantity_before=order.quantity,
+        kept_priority=kept_priority,
     )
-    event.price_before = order.price
-    event.quantity_before = order.quantity
-    event.kept_priority = kept_priority
 
 
 @kernel
 def emit_rejected(market, account, side, order_id, price, quantity, reason):
     """Returns -reason: what a refused command returns to its caller."""
-    event = new_event(market, EventKind.REJECTED, account, side, order_id, price, quantity)
-    event.reason = reason
+    new_event(market, EventKind.REJECTED, account, side, order_id, price, quantity, reason=reason)
     return -reason

@@ -42,7 +42,7 @@ def _check_levels(market: Any) -> list[int]:
     for row in np.flatnonzero(market.levels["head"]):
         level = market.levels[row]
         side = Side.BUY if row <= market.best_bid else Side.SELL
-        slot, previous, quantity, n_orders = int(level.head), 0, 0, 0
+        slot, previous, quantity, n_walked = int(level.head), 0, 0, 0
         while slot != 0:
             order = market.orders[slot]
             assert order.previous == previous, f"slot {slot}: broken link"
@@ -51,10 +51,10 @@ def _check_levels(market: Any) -> list[int]:
             assert order.quantity > 0, f"slot {slot}: nothing left of it"
             assert order.order_id % len(market.orders) == slot, f"slot {slot}: wrong id"
             resting.append(slot)
-            quantity, n_orders = quantity + int(order.quantity), n_orders + 1
+            quantity, n_walked = quantity + int(order.quantity), n_walked + 1
             previous, slot = slot, int(order.next)
-            assert n_orders <= market.n_resting, "a queue runs in a circle"
-        assert (level.tail, level.quantity, level.n_orders) == (previous, quantity, n_orders)
+            assert n_walked <= market.n_resting, "a queue runs in a circle"
+        assert (level.tail, level.quantity) == (previous, quantity)
     empty = market.levels[market.levels["head"] == 0]
     assert not empty["quantity"].any() and not empty["tail"].any(), "an empty level counts lots"
     assert len(resting) == market.n_resting, "n_resting differs from the queues"
@@ -62,6 +62,7 @@ def _check_levels(market: Any) -> list[int]:
 
 
 def _check_slots(market: Any, resting: list[int]) -> None:
+    assert not market.orders[0].tobytes().strip(b"\0"), "slot 0 is not blank"
     free = []
     slot = int(market.free_slot)
     while slot != 0:

@@ -112,11 +112,8 @@ def check_entry(
 @kernel
 def crosses(market, side, price, row):
     """Whether an order of this side and price trades with orders at this row (0: no row)."""
-    if row == 0:
-        return False
-    if side == Side.BUY:
-        return row + market.price_base <= price
-    return row + market.price_base >= price
+    through = price - market.price_base - row
+    return row != 0 and (through if side == Side.BUY else -through) >= 0
 
 
 @kernel

@@ -15,6 +15,7 @@ from exchange.engine.participants import FLOW
 
 N_DEPTH = 10  # levels a side shown to everybody
 
+N_ORDERS_MAX = 2**16  # slots of one market
 QUANTITY_MAX = 100_000_000  # lots in one order
 NOTIONAL_MAX = 10**11  # tick-lots in one order
 LEVEL_QUANTITY_MAX = 2**31 - 1  # lots at one price
@@ -30,9 +31,8 @@ LEVEL = np.dtype(
         np.record,
         [
             ("quantity", np.int32),  # lots resting at this price
-            ("n_orders", np.int32),
-            ("head", np.int32),  # slot of the oldest order
-            ("tail", np.int32),  # slot of the newest order
+            ("head", np.uint16),  # slot of the oldest order
+            ("tail", np.uint16),  # slot of the newest order
         ],
     )
 )
@@ -45,12 +45,11 @@ ORDER = np.dtype(
             ("expire_ns", np.int64),  # for gtd orders
             ("price", np.int32),  # ticks
             ("quantity", np.int32),  # lots still open
-            ("next", np.int32),  # slot behind this one at its price; next free slot when free
-            ("previous", np.int32),  # slot before this one at its price
+            ("next", np.uint16),  # slot behind this one at its price; next free slot when free
+            ("previous", np.uint16),  # slot before this one at its price
             ("account", np.int16),
             ("side", np.uint8),
             ("options", np.uint8),
-            ("_pad", np.int32),
         ],
     )
 )
@@ -150,6 +149,7 @@ def market_dtype(n_levels: int, n_orders: int, n_accounts: int) -> np.dtype[Any]
     """
     assert n_levels % 64 == 0, "the ladder's occupancy is kept in words of 64 prices"
     assert n_orders & (n_orders - 1) == 0, "order ids carry the slot in their low bits"
+    assert n_orders <= N_ORDERS_MAX, "slots are 16 bits"
     return np.dtype(
         (
             np.record,
@@ -174,6 +174,7 @@ def market_dtype(n_levels: int, n_orders: int, n_accounts: int) -> np.dtype[Any]
                 ("sold", np.int64),
                 ("fees_collected", np.int64),  # millionths of a tick-lot
                 ("rng", np.uint64, (2,)),
+                ("silent", np.int64),  # 1: nobody reads the events, so none are written
                 ("n_events", np.int64),  # of the command just applied
                 ("accounts", ACCOUNT, (n_accounts,)),
                 ("flow", FLOW),
@@ -228,3 +229,9 @@ def new_markets(
         # SeedSequence spreads neighboring seeds far apart, and never gives the all-zero state
         markets["rng"][row] = np.random.SeedSequence(seed).generate_state(2, np.uint64)
     return markets
+
+
+def field_offset(markets: Markets, name: str) -> int:
+    """Bytes of a market's record before this field."""
+    fields: Any = markets.dtype.fields
+    return int(fields[name][1])

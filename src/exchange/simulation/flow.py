@@ -24,6 +24,7 @@ from exchange.simulation.orders import (
     best_bid_price,
     cancel_entry,
     choose_order,
+    fetch_orders,
     n_resting_crowd,
     price_max,
     price_min,
@@ -97,14 +98,17 @@ def decide(market, flow):
     if flow.pressure != 0.0 and uniform(market) < abs(flow.pressure):
         return trade_under_pressure(market, flow)
     noise = flow.noise_weight * flow.noise_factor
-    value = flow.value_weight * flow.informed_factor * urgency(flow, mid)
+    value = value_trader_weight(flow, mid)
     resting_target = max(1.0, flow.orders_target * flow.liquidity_factor)
     cancel = flow.cancel_weight * n_resting_crowd(market) / resting_target
     takers = (noise + value) * excitement(flow, noise + 0.6 * value)
-    total = flow.limit_weight + cancel + takers + flow.momentum_weight
-    point = uniform(market) * total - flow.limit_weight
-    if point < 0.0:
+    others = flow.limit_weight + cancel + flow.momentum_weight
+    share = uniform(market)
+    fetch_orders(flow, market)
+    # share * (others + takers) < limit_weight, so written that what is known last is needed last
+    if takers < flow.limit_weight / share - others:
         return provide(market, flow)
+    point = share * (others + takers) - flow.limit_weight
     if point < cancel:
         return cancel_one(market, flow)
     if point < cancel + takers:
@@ -130,9 +134,10 @@ def update_averages(flow, mid):
 
 
 @kernel
-def urgency(flow, mid):
+def value_trader_weight(flow, mid):
     """The further the market is from the value, the more of those who know it come."""
-    return 1.0 + flow.value_urgency * min(abs(flow.value - mid), URGENT_TICKS_MAX)
+    weight = flow.value_weight * flow.informed_factor
+    return weight + weight * flow.value_urgency * min(abs(flow.value - mid), URGENT_TICKS_MAX)
 
 
 @kernel
@@ -144,9 +149,9 @@ def excitement(flow, taker_weight):
     """
     if taker_weight <= 0.0:
         return flow.excitation_base
-    all_weights = flow.limit_weight + flow.cancel_weight + taker_weight
     recent_share = flow.excitation * flow.excitation_decay
-    excited = flow.excitation_gain * recent_share * all_weights / taker_weight
+    others = flow.limit_weight + flow.cancel_weight
+    excited = flow.excitation_gain * recent_share * (1.0 + others / taker_weight)
     return min(flow.excitation_max, flow.excitation_base + excited)
 
 
@@ -182,13 +187,12 @@ def provide(market, flow):
     center += flow.value_known * (flow.value - flow.estimate)
     center += flow.estimate_noise * (quarter(word, 0) - 0.5)
     half = flow.half_spread + flow.half_spread_volatility * flow.mid_change
-    if quarter(word, 1) * (bids + asks) < asks:
-        price = floor(center - half) - away
-        if market.best_ask != 0:
-            price = min(price, best_ask_price(market) - 1)
-        return LIQUIDITY, BUY, price, quantity, GTC
-    price = max(ceil(center + half) + away, best_bid_price(market) + 1)
-    return LIQUIDITY, SELL, price, quantity, GTC
+    side = BUY if quarter(word, 1) * (bids + asks) < asks else SELL
+    bid = floor(center - half) - away
+    if market.best_ask != 0:
+        bid = min(bid, best_ask_price(market) - 1)
+    ask = max(ceil(center + half) + away, best_bid_price(market) + 1)
+    return LIQUIDITY, side, bid if side == BUY else ask, quantity, GTC
 
 
 @kernel
@@ -210,7 +214,8 @@ def behind_best(market, order_id):
     """Ticks of a resting order behind the best price of its side, at most the table's last."""
     order = market.orders[order_id & (len(market.orders) - 1)]
     row = order.price - market.price_base
-    ticks = market.best_bid - row if order.side == BUY else row - market.best_ask
+    bid, ask, side = market.best_bid, market.best_ask, order.side
+    ticks = bid - row if side == BUY else row - ask
     return min(ticks, len(CANCEL_ACCEPTANCE) - 1)
 
 

@@ -8,8 +8,9 @@ from exchange.engine.book import find_order
 from exchange.engine.codes import CancelReason, Participant, Phase, Side, TimeInForce
 from exchange.engine.kernel import kernel
 from exchange.engine.matching import cancel_slot, enter_order
+from exchange.engine.memory import fetch
 from exchange.engine.participants import CROWD_ORDERS_MAX
-from exchange.simulation.rng import below
+from exchange.simulation.rng import below, below_of, peek
 
 # Plain integers: an enum member as an argument would compile all rules below it once more.
 BUY, SELL = int(Side.BUY), int(Side.SELL)
@@ -58,7 +59,8 @@ def send(market, account, side, price, quantity, time_in_force):
     is allowed); one beyond the near edge, which nobody would meet, is not sent.
     """
     lowest, highest = price_min(market), price_max(market)
-    price = min(price, highest) if side == BUY else max(price, lowest)
+    at_most, at_least = min(price, highest), max(price, lowest)
+    price = at_most if side == BUY else at_least
     if price < lowest or price > highest or quantity < 1 or market.phase != Phase.OPEN:
         return False
     if time_in_force == GTC and not can_rest(market):
@@ -110,6 +112,17 @@ def choose_order(flow, market):
             return i
         drop(flow, i)
     return -1
+
+
+@kernel
+def fetch_orders(flow, market):
+    """Fetch the order that `choose_order` would look at next and the slot that a new one would take.
+
+    Both lie anywhere in memory, and while it is being decided which of them it is there is time.
+    """
+    i = below_of(peek(market), flow.n_crowd)
+    fetch(market.orders, flow.crowd_ids[i] & (len(market.orders) - 1))
+    fetch(market.orders, market.free_slot)
 
 
 @kernel

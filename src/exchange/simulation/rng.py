@@ -21,19 +21,29 @@ ROOT_3 = 3.0**0.5  # a sum of four uniforms has variance 1/3
 
 
 @kernel
-def next_word(market):
-    """64 random bits. uint64 throughout: with an int64, numba would turn to floating point."""
+def peek(market):
+    """The word that `next_word` will give; the generator stays where it is.
+
+    uint64 throughout, here and below: with an int64, numba would turn to floating point.
+    """
     a = market.rng[0]
-    b = market.rng[1]
-    total = a + b
-    word = ((total << U17) | (total >> U47)) + a
-    b ^= a
+    total = a + market.rng[1]
+    return ((total << U17) | (total >> U47)) + a
+
+
+@kernel
+def next_word(market):
+    """64 random bits."""
+    word = peek(market)
+    a = market.rng[0]
+    b = market.rng[1] ^ a
     market.rng[0] = ((a << U49) | (a >> U15)) ^ b ^ (b << U21)
     market.rng[1] = (b << U28) | (b >> U36)
     return word
 
 
 if numba.config.DISABLE_JIT:  # plain numpy scalars warn where compiled words wrap around
+    peek = np.errstate(over="ignore")(peek)
     next_word = np.errstate(over="ignore")(next_word)
 
 
@@ -78,7 +88,13 @@ def exponential(market):
 @kernel
 def below(market, n):
     """A whole number in 0 .. n-1, for n far below 2**32."""
-    return np.int64(((next_word(market) >> U32) * np.uint64(n)) >> U32)
+    return below_of(next_word(market), n)
+
+
+@kernel
+def below_of(word, n):
+    """The number that `below` makes of a word."""
+    return np.int64(((word >> U32) * np.uint64(n)) >> U32)
 
 
 @kernel

@@ -106,7 +106,7 @@ class LobsterFiles:
 def resting(market: Any) -> Iterator[tuple[int, int, int, int]]:
     """Number, side, price and lots of every resting order, oldest first at each price."""
     orders = market["orders"]
-    for level in market["levels"][market["levels"]["n_orders"] > 0]:
+    for level in market["levels"][market["levels"]["head"] != 0]:
         slot = int(level["head"])
         while slot != 0:
             order = orders[slot]

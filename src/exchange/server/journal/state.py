@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exchange.engine.records import LIVE_MARKET, TRAINING_MARKET, Markets, market_dtype
+from exchange.engine.records import (
+    LIVE_MARKET,
+    TRAINING_MARKET,
+    Markets,
+    field_offset,
+    market_dtype,
+)
 
 STAMP_BYTES = 8
 DIGEST_BYTES = 32
@@ -21,7 +27,7 @@ COMPRESSION = 1  # a ladder is mostly zeros: higher levels gain little and take 
 
 def states(markets: Markets) -> list[bytes]:
     """A copy of each market's state."""
-    end, n_events = _offset(markets, "events"), _offset(markets, "n_events")
+    end, n_events = field_offset(markets, "events"), field_offset(markets, "n_events")
     copies = [row[:end].copy() for row in _rows(markets)]
     for copy in copies:
         copy[n_events : n_events + 8] = 0
@@ -37,7 +43,7 @@ class Fingerprint:
 
     def __init__(self, markets: Markets) -> None:
         self.markets = markets
-        self._rows, self._end = _rows(markets), _offset(markets, "n_events")
+        self._rows, self._end = _rows(markets), field_offset(markets, "n_events")
         self._events = [_rows(own) for own in markets["events"]]
         self._sums = [0] * len(markets)
 
@@ -74,7 +80,7 @@ def restore(blob: bytes, n: int, sizes: Sequence[int]) -> Markets:
     """
     markets = np.zeros(n, _known_dtype(market_dtype(*sizes)))
     rows = _rows(markets)
-    end = _offset(markets, "events")
+    end = field_offset(markets, "events")
     rows[:, :end] = np.frombuffer(zlib.decompress(blob), np.uint8).reshape(n, end)
     return markets
 
@@ -106,8 +112,3 @@ def differing_fields(ours: Markets, theirs: Markets) -> list[str]:
 
 def _rows(markets: Markets) -> npt.NDArray[np.uint8]:
     return np.asarray(markets).view(np.uint8).reshape(len(markets), -1)
-
-
-def _offset(markets: Markets, name: str) -> int:
-    fields: Any = markets.dtype.fields
-    return int(fields[name][1])
