@@ -15,9 +15,10 @@ import sys
 import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.live import Live
@@ -33,6 +34,7 @@ from strategies.rest import RestClient
 SCRIPTS = Path(__file__).parent
 SYMBOL = "SIM"
 REFRESH_S = 0.25
+T = TypeVar("T")
 DEFAULT_STRATEGIES = "symmetric,skew,avellaneda_stoikov,rl"
 
 
@@ -42,6 +44,7 @@ class Trader:
 
     name: str
     process: Process
+    is_stopped: bool = False  # by us
     report: dict[str, Any] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
@@ -82,7 +85,8 @@ async def follow(trader: Trader) -> None:
     async for line in trader.process.stdout:
         trader.report = json.loads(line)
     status = await trader.process.wait()
-    if status != 0:
+    ended_early = trader.is_stopped and status == -signal.SIGTERM  # before it had begun to trade
+    if status != 0 and not ended_early:
         trader.errors.append(f"{trader.name} ended with status {status}")
 
 
@@ -116,7 +120,7 @@ async def run(arguments: argparse.Namespace, show: demo_screen.Show) -> dict[str
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     with tempfile.TemporaryDirectory(prefix="onebook-demo-") as folder:
         keys_file = Path(folder) / "keys.json"
-        exchange, url = await start_market(arguments, keys_file)
+        exchange, url = await unless(stopping, start_market(arguments, keys_file))
         traders: list[Trader] = []
         followers = []
         try:
@@ -129,10 +133,23 @@ async def run(arguments: argparse.Namespace, show: demo_screen.Show) -> dict[str
             pages = await watch(url, show, traders, stopping, end)
         finally:
             for trader in traders:
-                await stop(trader.process, signal.SIGINT)
+                trader.is_stopped = True
+                await stop(trader.process, signal.SIGTERM)
             await asyncio.gather(*followers)
             await stop(exchange, signal.SIGTERM)
     return {**facts(pages, traders, exchange.returncode), "journal": str(arguments.journal)}
+
+
+async def unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns. Raises NotStarted when it is to stop before that."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(stopping.wait())
+    await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    raise NotStarted("stopped before the exchange had started")
 
 
 def facts(

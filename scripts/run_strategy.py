@@ -106,7 +106,7 @@ async def trade(arguments: argparse.Namespace, strategy: Strategy) -> int:
     async with ExchangeClient(
         url, key, secret, lockstep=arguments.lockstep, cancel_on_disconnect=True
     ) as client:
-        symbol = arguments.symbol or await first_symbol(client)
+        symbol = await listed_symbol(client, arguments.symbol)
         clock = await client.rest.request("GET", "/v1/status")
         if arguments.lockstep != (clock["mode"] == "lockstep"):
             raise UsageError(f"the exchange runs in {clock['mode']} mode: see --lockstep")
@@ -129,10 +129,13 @@ async def trade(arguments: argparse.Namespace, strategy: Strategy) -> int:
     return status
 
 
-async def first_symbol(client: ExchangeClient) -> str:
-    """The symbol to trade when none is named."""
-    listed = (await client.rest.request("GET", "/v1/instruments"))["instruments"]
-    return str(listed[0]["symbol"])
+async def listed_symbol(client: ExchangeClient, wanted: str | None) -> str:
+    """The wanted symbol, else the first one. Raises UsageError when it is not traded there."""
+    instruments = (await client.rest.request("GET", "/v1/instruments"))["instruments"]
+    symbols = [str(instrument["symbol"]) for instrument in instruments]
+    if wanted is not None and wanted not in symbols:
+        raise UsageError(f"no symbol {wanted!r}; there are {', '.join(symbols)}")
+    return wanted or symbols[0]
 
 
 async def drive(arguments: argparse.Namespace, run: LiveRun, desk: Desk, speed: float) -> None:

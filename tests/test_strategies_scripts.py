@@ -100,7 +100,7 @@ async def test_what_is_wrong_is_said_in_one_line(tmp_path: Path) -> None:
         wrong.write_text(keys.read_text().replace(live.accounts[0].secret, "nonsense"))
         here = ("--strategy", "skew", "--keys-file")
         cases = [
-            ((*here, keys, "--symbol", "XYZ"), 1, "unknown_symbol: XYZ; there are SIM"),
+            ((*here, keys, "--symbol", "XYZ"), 2, "no symbol 'XYZ'; there are SIM"),
             ((*here, wrong), 3, "does not accept this key"),
             ((*here, keys, "--account", "nobody"), 2, "there are demo1, demo2, demo3"),
             ((*here, tmp_path / "none.json"), 2, "start the exchange with scripts/run_interface"),

@@ -1,0 +1,65 @@
+"""The demo: markets, strategies and journal together, and no process left when it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+def demo(*arguments: object, cache: Path | None = None) -> subprocess.Popen[str]:
+    command = [sys.executable, str(SCRIPTS / "run_demo.py"), "--json", *map(str, arguments)]
+    environment = {**os.environ, **({"ONEBOOK_CACHE_DIR": str(cache)} if cache else {})}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+
+
+def test_a_demo_trades_tells_what_it_did_and_its_journal_replays(tmp_path: Path):
+    journal = tmp_path / "demo.journal"
+    process = demo("--strategies", "symmetric,rl", "--duration", 6, "--journal", journal)
+    said, complaint = process.communicate(timeout=120)
+    assert process.returncode == 0, complaint
+    result = json.loads(said)
+    assert result["errors"] == []
+    assert result["trades"] > 0
+    assert [one["name"] for one in result["strategies"]] == ["symmetric", "rl"]
+    assert all(one["orders"] > 0 for one in result["strategies"])
+    replay = subprocess.run(
+        [sys.executable, str(SCRIPTS / "replay_journal.py"), str(journal)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert replay.returncode == 0, replay.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_can_be_stopped_while_the_exchange_still_starts(tmp_path: Path, number: int):
+    process = demo(cache=tmp_path)  # nothing compiled: the exchange needs half a minute
+    exchange = wait_for_child(process.pid)
+    process.send_signal(number)
+    complaint = process.communicate(timeout=20)[1]
+    assert process.returncode == 1
+    assert "stopped before the exchange had started" in complaint
+    assert not Path(f"/proc/{exchange}").exists()
+
+
+def wait_for_child(pid: int) -> int:
+    """The first process that this one starts."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    if not children.parent.exists():
+        pytest.skip("who is whose child is only told under Linux's /proc")
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        found = children.read_text().split()
+        if found:
+            return int(found[0])
+        time.sleep(0.01)
+    raise AssertionError("no exchange was started within a minute")
