@@ -94,10 +94,12 @@ class MarketBatch:
         self._predictor = check_predictor(predictor)
         self._all = np.ones(n, np.bool_)
         if self._recorded is None:
-            self._template = _blank_market(self.config)
             # of silent markets no event is ever written: that part stays blank
             n_bytes = field_offset(self.markets, "events")
+            self._template = _blank_market(self.config)[:n_bytes]
             self._bytes = self.markets.view(np.uint8).reshape(n, -1)[:, :n_bytes]
+            self._rng = self.markets["rng"]
+            self._warm_up_steps = _warm_up_steps(self.config)
 
     def reset(self, mask: Rows | None = None, seeds: Sequence[int] | None = None) -> Observations:
         """Begin the next episode in the rows of `mask`, (n,); without one, in all.
@@ -105,7 +107,7 @@ class MarketBatch:
         seeds: new ones for those rows; their count of episodes starts anew. Returns the
         observations of all rows, float32 (n, n_features).
         """
-        rows = np.arange(self.n) if mask is None else np.flatnonzero(mask)
+        rows = np.arange(self.n) if mask is None else mask.nonzero()[0]
         if seeds is not None:
             self.seeds[rows] = _check_seeds(seeds, len(rows))
             self.n_episodes[rows] = 0
@@ -144,9 +146,9 @@ class MarketBatch:
             )
 
     def _begin_simulated(self, rows: npt.NDArray[np.intp], seeds: list[int]) -> None:
-        self._bytes[rows] = self._template[: self._bytes.shape[1]]
+        self._bytes[rows] = self._template
         states = [np.random.SeedSequence(seed).generate_state(2, np.uint64) for seed in seeds]
-        self.markets["rng"][rows] = np.array(states)
+        self._rng[rows] = states
         for column, name in enumerate(self.config.ranges):
             values = [_draw(self.config, seed)[column] for seed in seeds]
             self.markets["flow"][name][rows] = values
@@ -167,13 +169,6 @@ class MarketBatch:
     def _stagger(self, rows: npt.NDArray[np.intp]) -> None:
         length = self.config.episode_steps
         self.episodes["n_steps_max"][rows] = length - rows * length // self.n
-
-    @property
-    def _warm_up_steps(self) -> int:
-        kind = PRESETS[self.config.market].get("kind", FlowKind.CROWD)
-        return {FlowKind.NONE: 0, FlowKind.POISSON: POISSON_WARM_UP_STEPS}.get(
-            FlowKind(int(kind)), WARM_UP_STEPS
-        )
 
     def step(self, actions: npt.ArrayLike, mask: Rows | None = None) -> Step:
         """Take one action a row, (n, 3); rows not in `mask` stay as they are.
@@ -310,7 +305,12 @@ def _blank_market(config: TaskConfig) -> npt.NDArray[np.uint8]:
     set_parameters(markets, {**PRESETS[config.market], **overrides})
     start_participants(markets)
     markets["silent"] = 1  # accounts and depth tell an episode all
-    return markets.view(np.uint8).copy()
+    return markets.view(np.uint8).ravel()
+
+
+def _warm_up_steps(config: TaskConfig) -> int:
+    kind = FlowKind(int(PRESETS[config.market].get("kind", FlowKind.CROWD)))
+    return {FlowKind.NONE: 0, FlowKind.POISSON: POISSON_WARM_UP_STEPS}.get(kind, WARM_UP_STEPS)
 
 
 def _draw(config: TaskConfig, seed: int) -> npt.NDArray[np.float64]:
