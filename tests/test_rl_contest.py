@@ -180,6 +180,16 @@ def test_the_judge_compares_and_its_results_become_a_page(tmp_path: Path):
     assert len(TEST_SEEDS) == 1_000
 
 
+def test_the_page_of_results_is_what_the_script_makes_of_the_results(tmp_path: Path):
+    results = ROOT / "docs" / "results"
+    files = ("--results", results / "judged.json", "--tried", results / "tried.json")
+    done = run_script("write_results.py", *files, "--out", tmp_path / "RESULTS.md")
+    assert done.returncode == 0, done.stderr
+    for name in ("RESULTS.md", "images/frontier.svg", "images/frontier_near.svg"):
+        told = (ROOT / "docs" / name).read_text()
+        assert told == (tmp_path / name).read_text(), f"docs/{name}: run write_results.py again"
+
+
 def test_what_is_no_result_is_refused(tmp_path: Path):
     (tmp_path / "other.json").write_text("{}")
     done = run_script("write_results.py", "--results", tmp_path / "other.json")

@@ -14,6 +14,7 @@ N_BINS = 40
 TAIL = (
     0.005  # of the episodes left out of a histogram on each side, so that one does not flatten all
 )
+NAME_WIDTH = 90  # pixels, about
 SHARPE_LINES = (0.5, 1.0, 1.5, 2.0, 3.0)
 FAR = 2.5  # times the median: beyond, a strategy gets a picture with the others only once
 N_PATHS = 3  # single episodes drawn in a picture of positions
@@ -132,16 +133,21 @@ def _draw_sharpe(chart: Chart, ratio: float) -> None:
 
 
 def _name_dots(chart: Chart, dots: Mapping[str, tuple[float, float]]) -> None:
-    """Names beside the dots, pushed apart downwards where they would overlap."""
+    """Names beside the dots, pushed downwards off other names and sideways off other dots."""
+    places = {name: (chart.place_x(x), chart.place_y(y)) for name, (x, y) in dots.items()}
     taken: list[tuple[float, float]] = []
-    for name, (x, y) in sorted(dots.items(), key=lambda item: -item[1][1]):
-        across, down = chart.place_x(x), chart.place_y(y)
-        while any(abs(across - a) < 90 and abs(down - d) < 12 for a, d in taken):
+    for name, (across, at) in sorted(places.items(), key=lambda item: item[1][1]):
+        down = at
+        while any(abs(across - a) < NAME_WIDTH and abs(down - d) < 12 for a, d in taken):
             down += 3
         taken.append((across, down))
+        beside = across
+        for other, height in sorted(places.values()):
+            if abs(height - down) < 10 and beside < other < beside + NAME_WIDTH:
+                beside = other
         left = across > chart.width - 110
-        dy = down - chart.place_y(y) + 4
-        chart.text(x, y, name, anchor="end" if left else "start", dx=-8 if left else 8, dy=dy)
+        anchor, dx = ("end", -8.0) if left else ("start", beside - across + 8)
+        chart.text(*dots[name], name, anchor=anchor, dx=dx, dy=down - at + 4)
 
 
 def differences(
