@@ -96,6 +96,18 @@ def test_a_halt_begins_and_ends_by_the_clock():
     assert EventKind.RESTED in kinds[resumed:]
 
 
+def test_halts_that_overlap_last_until_the_last_has_ended():
+    markets = new_simulated_markets(1, [5])
+    shock(markets, ShockKind.HALT, 1.0, 1, 3)
+    shock(markets, ShockKind.HALT, 1.0, 2, 5)
+    phases = []
+    for _ in range(6):
+        run(markets, 1)
+        phases.append(Phase(markets["phase"][0]))
+    halted, open_ = Phase.HALTED, Phase.OPEN
+    assert phases == [halted, halted, halted, halted, open_, open_]
+
+
 def test_after_its_shocks_a_market_acts_by_the_factors_it_had():
     markets = new_simulated_markets(1, [2], liquidity_factor=0.7)
     for kind in list(ShockKind)[1:]:

@@ -110,10 +110,20 @@ def begin_shock(market, flow, shock):
 def end_shock(market, flow, shock):
     flow.n_shocks_active -= 1
     emit_shock(market, EventKind.SHOCK_ENDED, shock)
-    if shock.kind == ShockKind.HALT:
-        change_phase(market, False)
+    was_halt = shock.kind == ShockKind.HALT
     shock.kind = ShockKind.NONE
     shock.active = 0
+    if was_halt and not is_halted(flow):
+        change_phase(market, False)
+
+
+@kernel
+def is_halted(flow):
+    """Whether a halt of the timetable lasts."""
+    for i in range(SHOCKS_MAX):
+        if flow.shocks[i].active != 0 and flow.shocks[i].kind == ShockKind.HALT:
+            return True
+    return False
 
 
 @kernel
