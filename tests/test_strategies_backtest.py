@@ -205,3 +205,10 @@ def test_without_both_sides_the_mid_is_the_last_known_one() -> None:
     assert observer.view(depth(1, 98, 101), account, None, None, 0).mid == 99.5
     view = observer.view(depth(2, 98, 0), account, None, None, 0)
     assert (view.mid, view.best_bid, view.best_ask, view.asks) == (99.5, 98, None, ())
+
+
+def test_fills_are_told_also_in_a_market_that_was_silent():
+    markets = new_simulated_markets(1, [7])
+    markets["silent"] = 1
+    (trader,) = run_backtest(markets, [Entrant(SkewMaker(), 4)], 400)
+    assert len(trader.fills) == markets["accounts"]["n_fills"][0, 4] > 0

@@ -107,7 +107,7 @@ class MarketBatch:
         seeds: new ones for those rows; their count of episodes starts anew. Returns the
         observations of all rows, float32 (n, n_features).
         """
-        rows = np.arange(self.n) if mask is None else mask.nonzero()[0]
+        rows = np.arange(self.n) if mask is None else np.asarray(mask).nonzero()[0]
         if seeds is not None:
             self.seeds[rows] = _check_seeds(seeds, len(rows))
             self.n_episodes[rows] = 0

@@ -111,7 +111,6 @@ def run_episodes(
     batch = MarketBatch(len(seeds), task, seeds)
     batch.reset()
     markets = batch.markets.copy()
-    markets["silent"] = 0  # traders learn of their fills from the events
     recorders = [Recorder(contestant.new(), task.latency_steps) for _ in seeds]
     traders = []
     for row, recorder in enumerate(recorders):

@@ -23,7 +23,7 @@ from strategies.observe import N_FEATURES, choose, observe
 from strategies.quoting import QUOTE_OPTIONS
 
 AGENT = N_PARTICIPANTS  # the first account that is not the crowd's
-CHUNK = 16  # markets that a thread takes at a time
+CHUNK = 16  # rows that a thread takes, and that one kind of work is done for, at a time
 
 # What is the same for all markets of a batch.
 TASK = np.dtype(
@@ -317,7 +317,6 @@ def begin_rows(
         market, episode = markets[i], episodes[i]
         open_markets(markets[i : i + 1], n_levels, lots)
         advance_market(market, market.now_ns + warm_up_steps * market.flow.step_ns)
-        market.n_events = 0
         episode.n_steps_max = task[0].episode_steps
         episode.end_ns = market.now_ns + task[0].episode_steps * task[0].step_ns
         look(market, predictor, histories[i], episode, scratch)

@@ -54,6 +54,7 @@ class Backtest:
         seats = [(entrant.account, entrant.instrument) for entrant in entrants]
         if len(set(seats)) < len(seats):
             raise ValueError("two strategies share one account in one market")
+        markets["silent"] = 0  # traders learn of their fills from the events
         self.markets = markets
         self.n_steps = n_steps
         self.step_ns = step_ns

@@ -131,19 +131,20 @@ def read_others(depth, own, history, first):
 def first_other(prices, quantities, own_price, own_quantity):
     """(price, lots) of the best level where somebody else's order rests; (0, 0) without one.
 
-    That is the second level where the own order stands alone on the first, else the first.
+    That is the second level where the own order stands alone on the first, else the first: an own
+    quote has one price, and a level with a price has lots.
     """
-    others = quantities[0] - (own_quantity & same(prices[0], own_price))
+    others = quantities[0] - (own_quantity & where_same(prices[0], own_price))
     second = 1 if others <= 0 else 0
     return prices[second], quantities[1] if second else others
 
 
 @kernel
-def same(price, other):
-    """-1, all bits set, where two prices are equal, else 0.
+def where_same(price, other):
+    """A mask, all bits where two prices (0 or above) are equal, else none.
 
-    `lots & same(price, own_price)` stands for a branch that nobody can foresee: whether a level is
-    the own order's is as good as random, and a wrong guess costs more than looking at five levels.
+    `lots & where_same(price, own_price)` leaves no branch to the compiler: whether a level is the own
+    order's is as good as random, and a wrong guess costs more than looking at five levels.
     """
     return ((price ^ other) - 1) >> 63
 
@@ -256,7 +257,7 @@ def lots_at(prices, quantities, price):
     """
     lots = 0
     for i in range(N_DEPTH):
-        lots += quantities[i] & same(prices[i], price)
+        lots += quantities[i] & where_same(prices[i], price)
     beyond = prices[N_DEPTH - 1]
     if beyond != 0 and price != 0 and abs(price - prices[0]) > abs(beyond - prices[0]):
         return AHEAD_UNKNOWN

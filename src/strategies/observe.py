@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 
 from exchange.engine.kernel import kernel
-from strategies.history import GRID_NS, N_GRID, remember, same, turn_page
+from strategies.history import GRID_NS, N_GRID, remember, turn_page, where_same
 
 FEATURE_MAX = 5.0  # every feature lies within -+ this, whatever the market does
 ONE_SECOND, FIVE_SECONDS = 4, 20  # points of the grid back
@@ -160,7 +160,7 @@ def sum_side(prices, quantities, own_price, own_quantity):
     total = at_own_price = 0
     for i in range(N_LEVELS_SUMMED):
         total += quantities[i]
-        at_own_price += quantities[i] & same(prices[i], own_price)
+        at_own_price += quantities[i] & where_same(prices[i], own_price)
     own_lots = min(own_quantity, at_own_price)
     is_alone = own_lots == at_own_price and own_lots > 0
     return total - own_lots + (quantities[N_LEVELS_SUMMED] if is_alone else 0)

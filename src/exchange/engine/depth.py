@@ -49,8 +49,9 @@ def write_asks(market, prices, quantities):
     """Asks from the best up, as `write_bids`."""
     row = market.best_ask
     word_max = len(market.occupied) - 1
-    word = row >> 6 if row != 0 else word_max
-    rows = above_in_word(market, row) if row != 0 else NONE
+    word, rows = row >> 6, above_in_word(market, row)
+    if row == 0:
+        word, rows = word_max, NONE
     for i in range(N_DEPTH):
         prices[i] = row + market.price_base if row != 0 else 0
         quantities[i] = market.levels[row].quantity

@@ -1,7 +1,7 @@
 """The rules of the market: enter, cancel, replace and quote in price-time priority.
 
-Every kernel changes one MARKET record and appends what happened to its events; nothing is raised.
-`docs/RULES.md` states the same rules in words. Callers see to it that account numbers exist.
+Every kernel changes one MARKET record and appends what happened to its events (`events.py`); nothing
+is raised. `docs/RULES.md` states the same rules in words. Callers see to it that account numbers exist.
 """
 
 from exchange.engine.accounts import (

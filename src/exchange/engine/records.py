@@ -1,7 +1,8 @@
 """The plain records that a market is made of, and the limits of each.
 
 `np.zeros(n, LIVE_MARKET)` is n empty markets, `market.tobytes()` saves one, assignment copies it.
-Slot 0 and ladder row 0 are never used, so that zero can mean "none" and a blank record is valid.
+Slot 0 holds no order and ladder row 0 no level, so that zero can mean "none" and a blank record is
+valid; between commands both are blank.
 Prices are ticks, quantities lots, money tick-lots (price times quantity), times nanoseconds.
 """
 

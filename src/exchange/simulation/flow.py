@@ -102,13 +102,14 @@ def decide(market, flow):
     resting_target = max(1.0, flow.orders_target * flow.liquidity_factor)
     cancel = flow.cancel_weight * n_resting_crowd(market) / resting_target
     takers = (noise + value) * excitement(flow, noise + 0.6 * value)
-    others = flow.limit_weight + cancel + flow.momentum_weight
-    share = uniform(market)
+    all_but_takers = flow.limit_weight + cancel + flow.momentum_weight
+    draw = uniform(market)
     fetch_orders(flow, market)
-    # share * (others + takers) < limit_weight, so written that what is known last is needed last
-    if takers < flow.limit_weight / share - others:
+    # draw * (all_but_takers + takers) < limit_weight, but for rounding: what is known last, the
+    # takers, is needed last. A draw of 0 makes it infinite, which is right.
+    if takers < flow.limit_weight / draw - all_but_takers:
         return provide(market, flow)
-    point = share * (others + takers) - flow.limit_weight
+    point = draw * (all_but_takers + takers) - flow.limit_weight
     if point < cancel:
         return cancel_one(market, flow)
     if point < cancel + takers:

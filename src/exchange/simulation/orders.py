@@ -116,7 +116,7 @@ def choose_order(flow, market):
 
 @kernel
 def fetch_orders(flow, market):
-    """Fetch the order that `choose_order` would look at next and the slot that a new one would take.
+    """Fetch the order that `choose_order` would look at next and the slot that a new one would get.
 
     Both lie anywhere in memory, and while it is being decided which of them it is there is time.
     """

@@ -44,7 +44,6 @@ def next_word(market):
 
 if numba.config.DISABLE_JIT:  # plain numpy scalars warn where compiled words wrap around
     peek = np.errstate(over="ignore")(peek)
-    next_word = np.errstate(over="ignore")(next_word)
 
 
 @kernel

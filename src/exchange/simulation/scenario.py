@@ -57,9 +57,15 @@ def schedule(markets, command):
 
 @kernel
 def emit_shock(market, event_kind, shock):
-    begin_ns, end_ns = shock.begin_ns, shock.end_ns
     new_event(
-        market, event_kind, 0, shock.kind, begin_ns, 0, shock.magnitude, maker_order_id=end_ns
+        market,
+        event_kind,
+        0,
+        shock.kind,
+        shock.begin_ns,
+        0,
+        shock.magnitude,
+        maker_order_id=shock.end_ns,
     )
 
 

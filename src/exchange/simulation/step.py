@@ -62,7 +62,7 @@ def apply(markets, command):
 def advance_market(market, until_ns):
     """Move one market all the way, forgetting the events that its buffer cannot hold.
 
-    Afterwards `events` holds the newest part only. For training, where accounts and depth tell all.
+    Afterwards `events` holds the newest part only. For batches, where accounts and depth tell all.
     """
     while market.now_ns < until_ns:
         market.n_events = 0

@@ -48,6 +48,7 @@ class Tape:
 def record_tape(markets: Markets, n_steps: int) -> Tape:
     """Advance every market by n_steps steps of 250 ms and write down what was public."""
     n = len(markets)
+    markets["silent"] = 0
     depth = np.zeros((n_steps + 1, n), DEPTH)
     start_ns, n_before = markets["now_ns"].tolist(), markets["n_entered"].copy()
     rested: list[list[Any]] = [[] for _ in range(n)]

@@ -21,7 +21,7 @@ from exchange.server.journal.entries import Entry, read_entries
 from exchange.server.journal.state import compress, restore, sizes_of, states
 
 APPLICATION_ID = 0x4F424A4C  # "OBJL" in the file's header
-FORMAT = 1  # SQLite's user_version: of the tables and entries as they are here
+FORMAT = 2  # SQLite's user_version: of tables, entries and the records of `engine/records.py`
 CHAIN_BYTES = 16
 PAGE_BYTES = 1024  # every commit writes at least one page
 SCHEMA = """
