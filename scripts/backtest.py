@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from patience import patience
 from rl.comparison import compare
 from rl.config import ConfigError, TaskConfig
 from rl.contest import Contestant, Episodes, run_contest
@@ -171,14 +172,20 @@ def run(
     seeds = range(arguments.seed, arguments.seed + arguments.episodes)
     columns = TextColumn("episodes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     start = time.perf_counter()
-    with Progress(*columns, console=console, transient=True) as progress:
+    bars = Progress(*columns, console=console, transient=True)
+    with patience() as has_begun, bars as progress:
         bar = progress.add_task("episodes", total=len(contestants) * len(seeds))
+
+        def advance(n_episodes: int) -> None:
+            has_begun()
+            progress.advance(bar, n_episodes)
+
         found = run_contest(
             list(contestants.values()),
             task,
             seeds,
             n_processes=arguments.processes,
-            progress=lambda n: progress.advance(bar, n),
+            progress=advance,
         )
     return dict(zip(contestants, found, strict=True)), time.perf_counter() - start
 

@@ -88,10 +88,12 @@ def parse_arguments() -> argparse.Namespace:
 def until(text: str) -> tuple[int | None, int | None]:
     """An entry's number or a market time (ns)."""
     try:
-        if text.endswith("s"):
-            return None, round(float(text[:-1]) * 1e9)
-        return int(text), None
-    except ValueError:
+        is_time = text.endswith("s")
+        number = round(float(text[:-1]) * 1e9) if is_time else int(text)
+        if number < 0:
+            raise ValueError
+        return (None, number) if is_time else (number, None)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is neither 1200 nor 90.5s") from None
 
 

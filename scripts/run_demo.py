@@ -17,6 +17,7 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -114,9 +115,11 @@ async def watch(
 
 
 async def run(arguments: argparse.Namespace, show: demo_screen.Show) -> dict[str, Any]:
-    """The whole demo; returns its facts. Whatever happens, no process is left behind."""
+    """The whole demo; returns its facts. No process is left behind unless this one is killed."""
     stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # HUP: the terminal is closed
+        if signal.getsignal(number) == signal.SIG_IGN:  # nohup
+            continue
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     with tempfile.TemporaryDirectory(prefix="onebook-demo-") as folder:
         keys_file = Path(folder) / "keys.json"
@@ -190,8 +193,16 @@ def parse_arguments() -> argparse.Namespace:
     for name in arguments.strategies:
         if name not in STRATEGIES:
             parser.error(f"no strategy {name!r}: choose of {', '.join(STRATEGIES)}")
-    if arguments.duration is not None and arguments.duration <= 0:
+    if len(set(arguments.strategies)) < len(arguments.strategies):
+        parser.error("--strategies: each one once, as each has the account of its name")
+    if arguments.duration is not None and not 0 < arguments.duration < inf:
         parser.error("--duration must be above 0")
+    if not 0 < arguments.speed < inf:
+        parser.error("--speed must be above 0")
+    if arguments.seed < 0 or not 0 <= arguments.port < 2**16:
+        parser.error("--seed is 0 or more, --port within 0 .. 65535")
+    if arguments.picture is not None and not arguments.picture.absolute().parent.is_dir():
+        parser.error(f"--picture: there is no folder {arguments.picture.parent}")
     if arguments.journal is None:
         arguments.journal = Path(tempfile.mkdtemp(prefix="onebook-session-")) / "demo.journal"
     elif arguments.journal.exists():

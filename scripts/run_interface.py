@@ -17,7 +17,6 @@ Ctrl-C ends it in order.
 import argparse
 import re
 import sys
-import threading
 from pathlib import Path
 
 from exchange.keys import DEFAULT_PORT, default_keys_path
@@ -28,12 +27,11 @@ from exchange.server.settings import MILLISECOND_NS, Settings
 from exchange.simulation.presets import PRESETS
 from exchange.simulation.recorded.messages import RecordingError
 from exchange.simulation.recorded.read import FORMATS
+from patience import patience
 
 DEFAULTS = Settings()
 ACCOUNTS_MAX = 252
 SYMBOLS_MAX = 32
-PATIENCE_S = 3.0  # a start that takes longer says why
-COMPILING = "Still starting: the first start compiles the rules, a minute or two ..."
 MARKET_ARGUMENTS = (
     *("symbols", "preset", "seed", "replay", "format", "orderbook"),
     *("maker_fee_ppm", "taker_fee_ppm"),
@@ -43,17 +41,12 @@ MARKET_ARGUMENTS = (
 def main() -> int:
     """Parse, build the markets, serve."""
     arguments = parser().parse_args()
-    waiting = threading.Timer(PATIENCE_S, print, [COMPILING], {"file": sys.stderr, "flush": True})
-    waiting.daemon = True
-    if not arguments.json_ready:
-        waiting.start()
     try:
-        opening = choose_opening(arguments)
+        with patience(quiet=arguments.json_ready):
+            opening = choose_opening(arguments)
     except (ValueError, RecordingError, JournalError) as error:
         print(f"run_interface: {error}", file=sys.stderr)
         return 2
-    finally:
-        waiting.cancel()
     choices = Choices(
         host=arguments.host,
         port=arguments.port,

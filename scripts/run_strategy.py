@@ -65,6 +65,8 @@ def parse_arguments() -> argparse.Namespace:
         value = getattr(arguments, name)
         if value is not None and not 0 < value < inf:
             parser.error(f"--{name.replace('_', '-')} must be above 0")
+    if arguments.steps is not None and not arguments.lockstep:
+        parser.error("--steps counts steps of --lockstep; at wall speed there is --duration")
     return arguments
 
 

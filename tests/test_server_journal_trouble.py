@@ -1,6 +1,7 @@
 """Journals that are damaged, torn, foreign or full, and what becomes of the market then."""
 
 import asyncio
+import contextlib
 import resource
 import sqlite3
 from collections.abc import Callable
@@ -67,6 +68,19 @@ def test_any_part_that_was_changed_is_found(tmp_path: Path, change: str) -> None
     connection.close()
     with pytest.raises(JournalDamagedError, match=str(path)):
         replayed(path)
+
+
+def test_a_zeroed_stretch_anywhere_is_damage_in_words(tmp_path: Path) -> None:
+    a_session(tmp_path / "whole", 60)
+    whole = (tmp_path / "whole").read_bytes()
+    path, n_found = tmp_path / "j", 0
+    for start in range(300, len(whole), 700):
+        path.write_bytes(whole[:start] + bytes(512) + whole[start + 512 :])
+        n_found += 1
+        with contextlib.suppress(JournalError):
+            replayed(path)
+            n_found -= 1  # nothing was kept there, so nothing is lost
+    assert n_found > 5
 
 
 def forge(live: Path, path: Path) -> Path:
@@ -149,8 +163,12 @@ def test_one_process_has_a_journal_at_a_time_and_strangers_files_are_refused(
     with pytest.raises(JournalError, match="text"):
         JournalFile(tmp_path / "text")
     sqlite3.connect(tmp_path / "other").execute("CREATE TABLE t (a)").connection.close()
-    with pytest.raises(JournalError, match="is not a journal"):
-        JournalFile(tmp_path / "other")
+    (tmp_path / "empty").touch()
+    for name in ("other", "empty"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(JournalError, match="is not a journal"):
+            JournalFile(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == before
     with pytest.raises(JournalError, match="cannot"):
         JournalFile(tmp_path / "none")
     with pytest.raises(JournalError, match="cannot write"):

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from exchange.engine.participants import SHOCKS_MAX
 from exchange.engine.records import TRAINING_MARKET
 from exchange.keys import KeysFile
 from exchange.server.equity import EquityHistory
@@ -86,6 +87,28 @@ async def test_scenarios_that_began_are_told_to_those_who_come_later():
                 pass
 
         assert answer["scenarios"] == [scheduled]
+
+
+async def test_a_shock_that_the_market_refuses_is_told_why():
+    markets = new_simulated_markets(1, [3], dtype=TRAINING_MARKET)
+    async with serving(markets=markets, source=advance) as stage:
+        shock = {"symbol": "SIM", "kind": "flash_crash", "magnitude": 1.0, "duration_s": 30.0}
+        for wrong in ({"magnitude": -1.0}, {"magnitude": 1e-9}, {"duration_s": 1e-12}):
+            status, answer = await stage.admin.call("POST", "/v1/admin/scenario", shock | wrong)
+            assert (status, answer["error"]["code"]) == (422, "invalid_shock"), wrong
+        for _ in range(SHOCKS_MAX):
+            assert (await stage.admin.call("POST", "/v1/admin/scenario", shock))[0] == 201
+        status, answer = await stage.admin.call("POST", "/v1/admin/scenario", shock)
+        assert (status, answer["error"]["code"]) == (422, "timetable_full")
+
+
+async def test_a_fault_of_ours_is_an_answer_too(monkeypatch, caplog):
+    async with serving() as stage:
+        monkeypatch.setattr(stage.exchange.venue, "halt", None)
+        status, answer = await stage.admin.call("POST", "/v1/admin/halt", {"symbol": "SIM"})
+        assert (status, answer["error"]["code"]) == (500, "internal_error")
+        assert "POST /v1/admin/halt failed" in caplog.text
+        assert (await stage.admin.call("GET", "/v1/status"))[0] == 200
 
 
 async def test_a_recording_takes_no_shocks(tmp_path):

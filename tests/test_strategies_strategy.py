@@ -86,11 +86,21 @@ def test_any_prices_make_a_quote_that_the_exchange_would_take(
         ({"bid_price": 5, "bid_quantity": 1, "ask_price": 5, "ask_quantity": 1}, "not below"),
         ({"bid_price": 5.0, "bid_quantity": 1}, "whole ticks"),
         ({"ask_price": 5, "ask_quantity": 0}, "above 0"),
+        ({"ask_price": 5, "ask_quantity": 10**30}, "can be sent"),
+        ({"bid_price": -(10**30), "bid_quantity": 1}, "can be sent"),
     ],
 )
 def test_a_quote_that_makes_no_sense_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Quote(**fields)
+
+
+def test_whole_numbers_of_numpy_become_plain_ones() -> None:
+    quote = Quote(np.int64(5), 1, np.int32(7), np.uint8(2), Take(True, np.int64(9), 1))  # type: ignore[arg-type]
+    assert quote == Quote(5, 1, 7, 2, Take(True, 9, 1))
+    assert {type(quote.bid_price), type(quote.ask_quantity), type(quote.take.price)} == {int}  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match="can be sent"):
+        Take(True, 5, 2**63)
 
 
 # --- the makers ----------------------------------------------------------------------------------

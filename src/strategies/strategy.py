@@ -6,12 +6,14 @@ the backtest and the tests. `registry.py` finds strategies by name.
 
 from dataclasses import dataclass
 from math import ceil, floor
+from operator import index
 from typing import Any, Protocol
 
 from exchange.engine.records import PRICE_MAX
 
 # A price this close to a tick counts as that tick: 3 * 0.1 must not round as 0.30000000000000004.
 ROUNDING_SLACK_TICKS = 1e-9
+NUMBER_MAX = 2**31 - 1  # ticks or lots: what a command holds; the exchange's limits are lower
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class Take:
     price: int
     quantity: int
 
+    def __post_init__(self) -> None:
+        _make_plain(self, ("price", "quantity"))
+        _check_side("take", self.price, self.quantity)
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
@@ -45,6 +51,7 @@ class Quote:
     take: Take | None = None
 
     def __post_init__(self) -> None:
+        _make_plain(self, ("bid_price", "bid_quantity", "ask_price", "ask_quantity"))
         _check_side("bid", self.bid_price, self.bid_quantity)
         _check_side("ask", self.ask_price, self.ask_quantity)
         if self.bid_price is not None and self.ask_price is not None:
@@ -52,11 +59,26 @@ class Quote:
                 raise ValueError(f"bid {self.bid_price} is not below ask {self.ask_price}")
 
 
+def _make_plain(numbers: "Quote | Take", names: tuple[str, ...]) -> None:
+    """Whole numbers of numpy become plain ones; what is not whole is refused."""
+    for name in names:
+        value = getattr(numbers, name)
+        if value is not None and type(value) is not int:
+            try:
+                object.__setattr__(numbers, name, index(value))
+            except TypeError:
+                raise ValueError(
+                    f"{name}: prices and quantities are whole ticks and lots, not {value!r}"
+                ) from None
+
+
 def _check_side(side: str, price: int | None, quantity: int) -> None:
-    if price is not None and (not isinstance(price, int) or not isinstance(quantity, int)):
-        raise ValueError(f"{side}: price and quantity are whole ticks and lots")
-    if price is not None and quantity <= 0:
+    if price is None:
+        return
+    if quantity <= 0:
         raise ValueError(f"{side}: a price needs a quantity above 0, not {quantity}")
+    if quantity > NUMBER_MAX or abs(price) > NUMBER_MAX:
+        raise ValueError(f"{side}: no number above {NUMBER_MAX} can be sent")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ from exchange.engine.codes import ShockKind
 from exchange.instrument import Instrument
 from exchange.messages import answers, requests
 from exchange.server.answers import position_answer
-from exchange.server.errors import ApiError, unreadable
+from exchange.server.errors import ApiError, refused, unreadable
 from exchange.server.ledger import Limits
 from exchange.server.queries import symbol_status
 from exchange.server.service import Exchange
+from exchange.server.venue import Refused
 from exchange.simulation.scenario import MAGNITUDE_UNITS
 
 SECOND_NS = 1_000_000_000
@@ -61,7 +62,10 @@ def schedule(exchange: Exchange, wanted: requests.Scenario) -> answers.ScenarioA
     magnitude = round(wanted.magnitude * MAGNITUDE_UNITS)
     begin_ns = int(exchange.venue.now_ns[row]) + round(wanted.delay_s * SECOND_NS)
     end_ns = begin_ns + round(wanted.duration_s * SECOND_NS)
-    exchange.venue.schedule(row, int(kind), magnitude, begin_ns, end_ns)
+    try:
+        exchange.venue.schedule(row, int(kind), magnitude, begin_ns, end_ns)
+    except Refused as refusal:
+        raise refused(refusal.reason) from None
     return answers.ScenarioAnswer(
         symbol=wanted.symbol,
         kind=wanted.kind,

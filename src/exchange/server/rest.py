@@ -3,6 +3,7 @@
 Both ways in, aiohttp's handlers in `app` and the shorter one in `lane`, end here.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -45,6 +46,11 @@ def respond(exchange: Exchange, route: Route, request: Request) -> Reply:
         return error_reply(error)
     except ValidationError as error:
         return error_reply(complaint(error))
+    except Exception:  # a fault of ours: the client gets an answer, the operator the traceback
+        logging.getLogger(__name__).exception("%s %s failed", request.method, route.path)
+        return error_reply(
+            ApiError(500, "internal_error", "the exchange failed at this; see its log")
+        )
 
 
 def error_reply(error: ApiError) -> Reply:

@@ -7,6 +7,7 @@ that a changed byte anywhere is found, and named, when the journal is read.
 import json
 import os
 import sqlite3
+import struct
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from exchange.server.journal.state import compress, restore, sizes_of, states
 APPLICATION_ID = 0x4F424A4C  # "OBJL" in the file's header
 FORMAT = 2  # SQLite's user_version: of tables, entries and the records of `engine/records.py`
 CHAIN_BYTES = 16
+HEADER_BYTES = 100  # of every SQLite file; bytes 68 to 71 are its application's number
 PAGE_BYTES = 1024  # every commit writes at least one page
 SCHEMA = """
 CREATE TABLE heading (told TEXT NOT NULL, markets BLOB NOT NULL);
@@ -86,6 +88,8 @@ class JournalFile:
         """Open an existing journal. Raises JournalError."""
         self.path = path
         with self._explained():
+            if path.is_file() and not _is_journal(path):  # SQLite would write into it
+                raise JournalError(f"{path} is not a journal of an exchange")
             self._connection = _connect(path)
         try:
             self.heading, self._opening = self._read_heading()
@@ -132,7 +136,10 @@ class JournalFile:
                 f"SELECT {columns} FROM block ORDER BY number"
             ):
                 block = Block(*fields)
-                before, chain = chain, block.chain(chain)
+                try:
+                    before, chain = chain, block.chain(chain)
+                except (struct.error, TypeError):  # a column that is no number or no bytes
+                    raise self.damaged(f"block {number + 1} cannot be read") from None
                 if chain != written or (block.number, block.first_entry) != (number + 1, entry):
                     raise self.damaged(
                         f"block {block.number} (entries {block.first_entry} to "
@@ -241,6 +248,15 @@ class JournalFile:
             if "not a database" in str(error):
                 raise JournalError(f"{self.path} is not a journal of an exchange") from error
             raise self.damaged(str(error)) from error
+
+
+def _is_journal(path: Path) -> bool:
+    """Whether the file's header is SQLite's, with our number in it."""
+    with path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
+    return header.startswith(b"SQLite format 3\0") and header[68:72] == APPLICATION_ID.to_bytes(
+        4, "big"
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
