@@ -80,7 +80,7 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
         raise ValueError(f"no market {unknown[0]!r}: choose of {', '.join(PRESETS)}")
     card = load_policy(arguments.model_path).card
     trained = int(card.get("training", {}).get("timesteps", 0))
-    budget = arguments.budget or trained
+    budget = trained if arguments.budget is None else arguments.budget
     if budget < 1 or arguments.processes < 1 or arguments.tuning_seeds < 2:
         raise ValueError("--budget and --processes are 1 or more, --tuning-seeds 2 or more")
     tuning = range(TUNING_SEEDS.start, TUNING_SEEDS.start + arguments.tuning_seeds)

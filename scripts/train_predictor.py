@@ -39,7 +39,8 @@ def main() -> None:
         task = TaskConfig().change(**{n: as_json(v) for n, v in pairs(arguments.task)})
         results = {horizon: trained(task, horizon, arguments) for horizon in HORIZONS_S}
     except (ConfigError, RecipeError, PredictorError) as error:
-        sys.exit(f"train_predictor.py: {error}")
+        print(f"train_predictor.py: {error}", file=sys.stderr)
+        sys.exit(2)
     weights, figures = results[arguments.horizon]
     about = {"horizon_s": arguments.horizon, "task": task.as_dict(), "figures": figures}
     save_predictor(arguments.save_path, weights, about)

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,17 +42,46 @@ from rl.train import Run
 from strategies.features import PRESETS as FEATURES
 from strategies.features import feature_names
 
+SEED_MAX = 9_999
+RESUMED = {"timesteps", "validations", "validation_seeds"}  # settings that a resumed run may change
 PREDICTOR = Path(__file__).parents[1] / "models" / "predictor.json"
 
 
-def main() -> None:
+def main() -> int:
     """Parse arguments, train, save."""
     arguments = parser().parse_args()
     try:
+        check_options(arguments)
         task, recipe = settings(arguments)
         train_all(task, recipe, arguments)
     except (RecipeError, ConfigError, PredictorError) as error:
-        sys.exit(f"train_rl.py: {error}")
+        print(f"train_rl.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:  # a second one, or during the tests: what was saved by then stays
+        print("train_rl.py: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def check_options(arguments: argparse.Namespace) -> None:
+    """What would else be found out after the training, or ignored. Raises RecipeError."""
+    folder = arguments.save_path.absolute().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RecipeError(f"--save-path: nothing can be written to {folder}: {error}") from error
+    changed = {name for name, _ in pairs(arguments.changes)}
+    if "seed" in changed:
+        raise RecipeError("--set seed: training seeds are given by --seeds")
+    if arguments.resume:
+        fixed = changed - RESUMED
+        fixed |= {n for n in ("algorithm", "batch_size") if getattr(arguments, n) is not None}
+        if fixed:
+            raise RecipeError(
+                f"--resume goes on as it was saved: leave out {', '.join(sorted(fixed))}"
+            )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -138,11 +168,15 @@ def seeds_of(text: str) -> list[int]:
     """0 or 0,1,2 or 0-4."""
     try:
         first, dash, last = text.partition("-")
-        if dash:
-            return list(range(int(first), int(last) + 1))
-        return [int(part) for part in text.split(",")]
+        first_last = range(int(first), int(last) + 1) if dash else map(int, text.split(","))
+        seeds = list(dict.fromkeys(first_last))
+        if not seeds or min(seeds) < 0 or max(seeds) > SEED_MAX:
+            raise ValueError
+        return seeds
     except ValueError:
-        raise RecipeError(f"--seeds {text!r} is neither 0 nor 0,1,2 nor 0-4") from None
+        raise RecipeError(
+            f"--seeds {text!r} is neither 0 nor 0,1,2 nor 0-4, up to {SEED_MAX}"
+        ) from None
 
 
 def train_all(task: TaskConfig, recipe: Recipe, arguments: argparse.Namespace) -> None:
@@ -172,9 +206,10 @@ def train_one(
     validation = run.learn()
     n_test = 0 if run.interrupted else min(arguments.test_seeds, len(TEST_SEEDS))
     scores: dict[str, Any] = {"validation": validation.summary()}
+    files = run.save(path, scores)  # before the tests: Ctrl-C there loses no policy
     if n_test > 1:
         scores["test"] = evaluate(run.policy(), run.task.on("test"), TEST_SEEDS[:n_test]).report()
-    files = run.save(path, scores)
+        files = run.save(path, scores)
     run.close()
     row = {
         "seed": recipe.seed,
@@ -245,4 +280,4 @@ def figure(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

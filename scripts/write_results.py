@@ -199,8 +199,18 @@ def baselines_section(results: Json) -> str:
     )
     return (
         f"## Baselines\n\nSearched on seeds {span(results['tuning_seeds'])} with at least "
-        f"{results['budget']:,} market steps each.\n\n{table(head, rows)}"
+        f"{results['budget']:,} market steps each.{alike(results)}\n\n{table(head, rows)}"
     )
+
+
+def alike(results: Json) -> str:
+    """Say which baselines came out as the same quotes: they are one opponent, not two."""
+    names: dict[str, list[str]] = {}
+    for name in results["baselines"]:
+        figures = [found["strategies"][name]["pnl"] for found in results["markets"].values()]
+        names.setdefault(json.dumps(figures), []).append(name)
+    pairs = [" and ".join(same) for same in names.values() if len(same) > 1]
+    return "".join(f" {pair} came out as the same quotes in every market." for pair in pairs)
 
 
 def runs_section(results: Json) -> str:

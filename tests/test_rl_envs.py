@@ -60,9 +60,9 @@ def test_an_episode_ends_by_truncation_and_tells_how_it_went():
         assert (terminated, truncated, info) == (False, False, {})
     *_, terminated, truncated, info = env.step(np.array([1, 1, 2]))
     assert (terminated, truncated) == (False, True)
-    assert info["episode"]["l"] == 5
-    assert info["episode"]["seed"] == SEED
-    assert info["episode"]["r"] == info["episode"]["reward"]
+    assert info["summary"]["l"] == 5
+    assert info["summary"]["seed"] == SEED
+    assert info["summary"]["r"] == info["summary"]["reward"]
 
 
 def test_one_market_is_a_row_of_a_batch():
@@ -95,8 +95,8 @@ def test_make_vec_gives_the_native_vector_environment_with_autoreset_in_the_next
         observations, rewards, terminated, truncated, infos = env.step(env.action_space.sample())
         assert truncated.tolist() == [step == 4] * 3
         assert not terminated.any()
-    assert infos["episode"]["l"].tolist() == [4, 4, 4]
-    assert infos["episode"]["seed"].tolist() == [SEED, SEED + 1, SEED + 2]
+    assert infos["summary"]["l"].tolist() == [4, 4, 4]
+    assert infos["summary"]["seed"].tolist() == [SEED, SEED + 1, SEED + 2]
     last = observations
     observations, rewards, terminated, truncated, infos = env.step(env.action_space.sample())
     assert rewards.tolist() == [0, 0, 0]
@@ -262,3 +262,20 @@ def test_trading_needs_neither_gymnasium_nor_torch():
         "import strategies.features, strategies.actions, strategies.backtest, rl.batch"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_gymnasiums_own_statistics_can_be_kept():
+    env = gymnasium.wrappers.RecordEpisodeStatistics(
+        gymnasium.make("OneBook/MarketMaking-v0", episode_steps=3)
+    )
+    env.reset(seed=1)
+    info = [env.step(env.action_space.sample())[4] for _ in range(3)][-1]
+    assert (info["episode"]["l"], info["summary"]["l"]) == (3, 3)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_an_action_that_is_no_number_is_refused(number: float):
+    env = MarketMakingEnv(TaskConfig(action="box"))
+    env.reset(seed=1)
+    with pytest.raises(ValueError, match="finite"):
+        env.step(np.full(3, number))

@@ -94,7 +94,7 @@ def test_an_algorithm_that_rllib_lacks_here_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "scripts" / "train_rl.py"), "--library", "rllib"]
     command += ["--algorithm", "dqn", "--save-path", str(tmp_path / "agent")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "RLlib trains ppo, appo, impala here" in done.stderr
     assert "Traceback" not in done.stderr
 

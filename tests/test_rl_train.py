@@ -268,6 +268,25 @@ def test_the_script_says_what_is_not_there(tmp_path: Path) -> None:
         pytest.skip("Ray is installed: tests/test_rl_rllib.py trains with it")
     command = [sys.executable, str(ROOT / "scripts" / "train_rl.py"), "--library", "rllib"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "pip install -e '.[rllib]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--save-path", "/proc/agent"), "nothing can be written to /proc"),
+        (("--seeds", "4-0"), "--seeds '4-0' is neither"),
+        (("--set", "seed=7"), "training seeds are given by --seeds"),
+        (("--resume", "--set", "gamma=0.5"), "leave out gamma"),
+        (("--task", "reward=3"), "wrong type"),
+    ],
+)
+def test_what_would_be_found_out_too_late_or_ignored_is_refused(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "train_rl.py"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
     assert "Traceback" not in done.stderr

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,19 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
         target.writestr(CARD_NAME, source.read(CARD_NAME))
         target.writestr(WEIGHTS_NAME, source.read(WEIGHTS_NAME)[:1_000])
     with pytest.raises(PolicyError, match=WEIGHTS_NAME):
+        load_policy(path)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "astray.zip"
+    with zipfile.ZipFile(SHIPPED) as source, zipfile.ZipFile(path, "w") as target:
+        with np.load(BytesIO(source.read(WEIGHTS_NAME))) as stored:
+            layers = {name: np.full_like(stored[name], np.nan) for name in stored.files}
+        content = BytesIO()
+        np.savez(content, **layers)  # type: ignore[arg-type]
+        target.writestr(CARD_NAME, source.read(CARD_NAME))
+        target.writestr(WEIGHTS_NAME, content.getvalue())
+    with pytest.raises(PolicyError, match="not all finite"):
         load_policy(path)
 
 

@@ -189,6 +189,8 @@ class MarketBatch:
         width = WIDTHS[ActionKind(int(task["action_kind"][0]))]
         if numbers.shape != (self.n, width):
             raise ValueError(f"actions are ({self.n}, {width}), these {numbers.shape}")
+        if np.asarray(actions).dtype.kind == "f" and not np.isfinite(numbers).all():
+            raise ValueError("actions are finite numbers; these hold nan or inf")
         arrays = (
             self.markets,
             task,

@@ -75,6 +75,8 @@ class Validation(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._next = self.num_timesteps + self._every_steps
+        if self.num_timesteps > 0:  # resumed: what is there already may stay the best
+            self.judge()
 
     def _on_step(self) -> bool:
         return True

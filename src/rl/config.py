@@ -174,7 +174,10 @@ class TaskConfig:
     def change(self, **changes: Any) -> "TaskConfig":
         """The same task with some fields changed. ConfigError for an unknown field."""
         self._check_fields(changes)
-        return replace(self, **changes)
+        try:
+            return replace(self, **changes)
+        except (TypeError, AttributeError) as error:
+            raise ConfigError(f"a setting has the wrong type: {error}") from error
 
     @classmethod
     def _check_fields(cls, values: Mapping[str, Any]) -> None:

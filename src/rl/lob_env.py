@@ -57,7 +57,7 @@ class MarketMakingEnv(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[Any]]):
         self._action[0] = action
         observations, rewards, ended = self.batch.step(self._action)
         truncated = bool(ended[0])
-        info = {"episode": episode_info(self.batch, 0)} if truncated else {}
+        info = {"summary": episode_info(self.batch, 0)} if truncated else {}
         return observations[0].copy(), float(rewards[0]), False, truncated, info
 
     def render(self) -> Any:

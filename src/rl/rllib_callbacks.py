@@ -21,7 +21,7 @@ class MarketFigures(RLlibCallback):  # type: ignore[misc] # Ray has no types her
 
     def on_episode_end(self, *, episode: Any, metrics_logger: Any, **_: Any) -> None:
         """RLlib calls this with the episode that just ended."""
-        summary = episode.get_infos(-1)["episode"]
+        summary = episode.get_infos(-1)["summary"]
         for name, key in REPORTED.items():
             metrics_logger.log_value(name, summary[key], reduce="mean", window=RECENT_EPISODES)
         squared = summary["pnl"] ** 2

@@ -79,10 +79,10 @@ class Run:
     def learn(self) -> Scores:
         """Train to the end, or until Ctrl-C; the best policy's validation scores."""
         start_s = time.perf_counter()
-        if self._imitates:
-            self.imitate()
         steps_before = self.model.num_timesteps
         with StopOnInterrupt() as stop, self.watch:
+            if self._imitates:
+                self.imitate()
             self.model.learn(
                 self.recipe.timesteps,
                 callback=CallbackList([self.watch, self.validation, stop]),

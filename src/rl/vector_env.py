@@ -109,7 +109,7 @@ class MarketMakingVectorEnv(VectorEnv):  # type: ignore[type-arg]
         """Gymnasium's form: an array a key, and beside it which rows it holds for."""
         infos: Arrays = {}
         for row in np.flatnonzero(self._beginning):
-            infos = self._add_info(infos, {"episode": episode_info(self.batch, int(row))}, int(row))
+            infos = self._add_info(infos, {"summary": episode_info(self.batch, int(row))}, int(row))
         return infos
 
     def render(self) -> Any:

@@ -130,6 +130,8 @@ class Actions:
             raise ValueError(
                 f"an action has {WIDTHS[self.kind]} numbers, this one {numbers.shape[1]}"
             )
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"an action is finite numbers, not {numbers[0].tolist()}")
         limit = min(self.position_max, view.position_max or self.position_max)
         write_quote(int(self.kind), numbers, 0, history, limit, self.skew, self._quote)
         bid_price, bid_lots, ask_price, ask_lots = self._quote.item()

@@ -109,9 +109,12 @@ def _load_zip(path: Path) -> Policy:
 def _read_weights(path: Path, content: bytes) -> list[Floats]:
     try:
         with np.load(BytesIO(content), allow_pickle=False) as stored:
-            return [stored[f"layer_{i}"].astype(np.float32) for i in range(len(stored.files))]
+            layers = [stored[f"layer_{i}"].astype(np.float32) for i in range(len(stored.files))]
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise PolicyError(f"{path}: {WEIGHTS_NAME} cannot be read: {error}") from error
+    if not all(np.isfinite(layer).all() for layer in layers):
+        raise PolicyError(f"{path}: its weights are not all finite; the training went astray")
+    return layers
 
 
 def _load_onnx(path: Path) -> Policy:

@@ -34,7 +34,7 @@ class Take:
 
     def __post_init__(self) -> None:
         _make_plain(self, ("price", "quantity"))
-        _check_side("take", self.price, self.quantity)
+        _check_sendable("take", self.price, self.quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,12 @@ def _check_side(side: str, price: int | None, quantity: int) -> None:
         return
     if quantity <= 0:
         raise ValueError(f"{side}: a price needs a quantity above 0, not {quantity}")
-    if quantity > NUMBER_MAX or abs(price) > NUMBER_MAX:
-        raise ValueError(f"{side}: no number above {NUMBER_MAX} can be sent")
+    _check_sendable(side, price, quantity)
+
+
+def _check_sendable(what: str, price: int, quantity: int) -> None:
+    if max(abs(price), abs(quantity)) > NUMBER_MAX:
+        raise ValueError(f"{what}: no number above {NUMBER_MAX} can be sent")
 
 
 @dataclass(frozen=True, slots=True)
