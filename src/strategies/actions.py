@@ -6,7 +6,7 @@ next ones are set from. No quote comes out where it would trade at once.
 
 from collections.abc import Sequence
 from enum import IntEnum
-from math import ceil, floor
+from math import ceil, floor, isfinite
 from typing import Any
 
 import numpy as np
@@ -130,7 +130,7 @@ class Actions:
             raise ValueError(
                 f"an action has {WIDTHS[self.kind]} numbers, this one {numbers.shape[1]}"
             )
-        if not np.isfinite(numbers).all():
+        if not all(map(isfinite, numbers[0].tolist())):
             raise ValueError(f"an action is finite numbers, not {numbers[0].tolist()}")
         limit = min(self.position_max, view.position_max or self.position_max)
         write_quote(int(self.kind), numbers, 0, history, limit, self.skew, self._quote)
