@@ -38,12 +38,11 @@ from rl.recipe import (
     read_config,
     with_settings,
 )
-from rl.train import Run
+from rl.train import RESUMED, Run
 from strategies.features import PRESETS as FEATURES
 from strategies.features import feature_names
 
 SEED_MAX = 9_999
-RESUMED = {"timesteps", "validations", "validation_seeds"}  # settings that a resumed run may change
 PREDICTOR = Path(__file__).parents[1] / "models" / "predictor.json"
 
 
@@ -76,7 +75,7 @@ def check_options(arguments: argparse.Namespace) -> None:
     if "seed" in changed:
         raise RecipeError("--set seed: training seeds are given by --seeds")
     if arguments.resume:
-        fixed = changed - RESUMED
+        fixed = changed.difference(RESUMED)
         fixed |= {n for n in ("algorithm", "batch_size") if getattr(arguments, n) is not None}
         if fixed:
             raise RecipeError(
@@ -212,7 +211,7 @@ def train_one(
         files = run.save(path, scores)
     run.close()
     row = {
-        "seed": recipe.seed,
+        "seed": run.recipe.seed,
         "objective": validation.objective,
         "steps": run.n_steps,
         "seconds": run.seconds,

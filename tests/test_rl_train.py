@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,13 @@ def test_a_saved_policy_is_a_stable_baselines_file(run: Run, tmp_path: Path) -> 
 
 def test_training_goes_on_where_it_stopped(run: Run, tmp_path: Path) -> None:
     path, _ = run.save(tmp_path / "agent")
-    again = Run(TASK, TINY, resume=path, shown=False)
+    other = replace(TINY, gamma=0.5, hidden=(8,), seed=9)  # not those that the file goes on with
+    again = Run(TASK, other, resume=path, shown=False)
+    assert again.recipe == TINY
     assert weights(again) == weights(run)
     again.learn()
+    judged = [row["timesteps"] for row in again.validation.history]
+    assert judged[0] == TINY.timesteps, "what was there already is a candidate for the best"
     assert again.model.num_timesteps == 2 * TINY.timesteps
 
 

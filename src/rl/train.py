@@ -3,6 +3,7 @@
 import platform
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,12 @@ from rl.ppo import LeanPPO
 from rl.recipe import Recipe, RecipeError
 from rl.sb3_env import MarketMakingVecEnv
 from rl.scores import Scores
-from strategies.policy import Policy
+from strategies.policy import Policy, PolicyError, load_policy
 
 SEEDS_A_RUN = 1_000_000  # training runs do not share their markets
 CLASSES: dict[str, Any] = {"ppo": LeanPPO, "a2c": A2C, "dqn": DQN, "sac": SAC}
 DQN_TARGET_STEPS, OFF_POLICY_BATCH, REPLAY_STEPS = 10_000, 256, 500_000
+RESUMED = ("timesteps", "validations", "validation_seeds")  # settings that a resumed run may change
 N_THREADS = 1  # weights are the same for a seed and this number; more gain nothing at this size
 
 
@@ -45,10 +47,13 @@ class Run:
         log_folder: Path | None = None,
         shown: bool = True,
     ) -> None:
-        """Build everything. log_folder: for TensorBoard; none without it.
+        """Build everything. log_folder: for TensorBoard; none without it. resume: a file that goes
+        on with its own settings, but for those of RESUMED.
 
         Raises RecipeError for an algorithm that cannot learn the task, ConfigError, ValueError.
         """
+        if resume is not None:
+            recipe = resumed_recipe(resume, recipe)
         self.task = task_for(task, recipe)
         self.recipe = recipe
         self.interrupted = False
@@ -222,10 +227,20 @@ def _own_settings(recipe: Recipe) -> dict[str, Any]:
     )
 
 
-def resumed(path: Path, env: VecEnv, recipe: Recipe) -> BaseAlgorithm:
-    """The learner as it was saved. Raises RecipeError for a missing file or another task's."""
+def resumed_recipe(path: Path, recipe: Recipe) -> Recipe:
+    """The settings that a saved learner has and keeps, with the length of `recipe`."""
     if not path.is_file():
         raise RecipeError(f"nothing to resume: there is no {path}")
+    try:
+        saved = load_policy(path).card["training"]["recipe"]
+        own = Recipe(**{**saved, "hidden": tuple(saved["hidden"])})
+    except (PolicyError, KeyError, TypeError, ValueError) as error:
+        raise RecipeError(f"{path} does not tell how it was trained: {error}") from error
+    return replace(own, **{name: getattr(recipe, name) for name in RESUMED})
+
+
+def resumed(path: Path, env: VecEnv, recipe: Recipe) -> BaseAlgorithm:
+    """The learner as it was saved. Raises RecipeError for another task's."""
     try:
         model: BaseAlgorithm = CLASSES[recipe.algorithm].load(path, env=env, device="cpu")
     except (ValueError, KeyError, RuntimeError) as error:
