@@ -144,7 +144,7 @@ def where_same(price, other):
     """A mask, all bits where two prices (0 or above) are equal, else none.
 
     `lots & where_same(price, own_price)` leaves no branch to the compiler: whether a level is the own
-    order's is as good as random, and a wrong guess costs more than looking at five levels.
+    order's is as good as random.
     """
     return ((price ^ other) - 1) >> 63
 

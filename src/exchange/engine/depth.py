@@ -26,7 +26,7 @@ def write_depth(market, depth):
 def write_bids(market, prices, quantities):
     """Bids from the best down; row 0, which holds nothing, stands for a level that is not there.
 
-    Words of `occupied` are emptied bit by bit: asking for each next row anew costs three times that.
+    Words of `occupied` are emptied bit by bit, which is less work than asking for each next row anew.
     """
     row = market.best_bid
     word = row >> 6

@@ -52,7 +52,7 @@ REFUSALS: dict[RejectReason, tuple[str, str | None]] = {
     RejectReason.QUANTITY_OUT_OF_RANGE: ("the quantity is zero or too large", "quantity"),
     RejectReason.NOTIONAL_MAX: ("quantity times price is too large for one order", "quantity"),
     RejectReason.INVALID_SHOCK: (
-        "the magnitude may not be 0 (in thousandths), nor below 0 but for news_jump, and a shock must last",
+        "the magnitude is 0.001 or more (below 0 for news_jump alone) and the shock lasts more than 0",
         "magnitude",
     ),
     RejectReason.TIMETABLE_FULL: ("16 shocks wait or last already", None),
