@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from exchange.keys import KeysFile, read_keys
+from exchange.offspring import end_with_parent
 
 INTERFACE = Path(__file__).with_name("run_interface.py")
 START_TIMEOUT_S = 240  # the first start compiles the rules
@@ -48,12 +49,13 @@ def ready_process(*command: str) -> Iterator[Any]:
 
     Raises NotStarted.
     """
-    with subprocess.Popen([sys.executable, *command], stdout=PIPE) as child:
+    command = (sys.executable, *command)
+    with subprocess.Popen(command, stdout=PIPE, preexec_fn=end_with_parent) as child:  # noqa: PLW1509
         try:
             assert child.stdout is not None
             line = child.stdout.readline()
             if not line:
-                raise NotStarted(f"{command[0]} ended while starting; its message is above")
+                raise NotStarted(f"{command[1]} ended while starting; its message is above")
             yield json.loads(line)
         finally:
             child.terminate()
@@ -64,8 +66,7 @@ async def start_exchange(*arguments: str) -> tuple[Process, str]:
 
     Raises NotStarted; then no process is left behind.
     """
-    command = [sys.executable, str(INTERFACE), *arguments, "--json-ready"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, start_new_session=True)
+    process = await start_child(str(INTERFACE), *arguments, "--json-ready")
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
@@ -79,6 +80,16 @@ async def start_exchange(*arguments: str) -> tuple[Process, str]:
         await process.wait()
         raise NotStarted("the exchange ended while starting; its message is above")
     return process, str(json.loads(line)["url"])
+
+
+async def start_child(*command: str) -> Process:
+    """Start a Python process whose output is read. Ctrl-C does not reach it: end it with `stop`."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, *command),
+        stdout=PIPE,
+        start_new_session=True,
+        preexec_fn=end_with_parent,
+    )
 
 
 async def stop(process: Process, what: int) -> None:

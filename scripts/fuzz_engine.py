@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from exchange.engine.commands import apply_commands
 from exchange.engine.invariants import check_venue
 from exchange.engine.records import COMMAND, EVENT, Markets
+from exchange.offspring import end_with_parent
 from random_commands import Commands, random_commands, random_markets, random_weather
 from reference_book import ReferenceVenue
 from reference_compare import check_same_state, learn_ids, named, numbered, same_results
@@ -118,7 +119,7 @@ def results_in_order(jobs: Iterator[Job], processes: int) -> Iterator[Result]:
     if processes == 1:
         yield from (compare_stretch(job) for job in jobs)
         return
-    with ProcessPoolExecutor(processes) as pool:
+    with ProcessPoolExecutor(processes, initializer=end_with_parent) as pool:
         ahead = [pool.submit(compare_stretch, job) for job in islice(jobs, 2 * processes)]
         while ahead:
             yield ahead.pop(0).result()

@@ -6,25 +6,21 @@ trained on). `--out results.json` is what write_results.py makes docs/RESULTS.md
 """
 
 import argparse
+import importlib.util
 import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-try:
-    import optuna  # noqa: F401
-except ImportError:
-    sys.exit("tuning the baselines needs Optuna: pip install -e '.[tune]'")
-
 from rich.console import Console
 from rich.table import Table
 
 from exchange.simulation.presets import PRESETS
 from rl.evaluate import TEST_SEEDS, TUNING_SEEDS
-from rl.judge import Plan, judge
+from rl.judge import Plan, judge, training_of
+from rl.page import check_writable
 from rl.provenance import provenance
-from strategies.policy import PolicyError, load_policy
 from strategies.rl_mm import SHIPPED_POLICY
 
 REGIMES = "default,volatile,thin,informed"
@@ -33,19 +29,22 @@ REGIMES = "default,volatile,thin,informed"
 def main() -> int:
     """Parse arguments, judge, print."""
     arguments = new_parser().parse_args()
+    if importlib.util.find_spec("optuna") is None:
+        sys.exit("tuning the baselines needs Optuna: pip install -e '.[tune]'")
     console = Console(stderr=True, width=200)
     start = time.perf_counter()
     try:
         plan = read_plan(arguments)
+        if arguments.out is not None:
+            check_writable(arguments.out)
         result = judge(plan, n_processes=arguments.processes, say=console.print)
-    except (PolicyError, ValueError) as error:
+    except (ValueError, OSError) as error:
         print(f"judge_policy: {error}", file=sys.stderr)
         return 2
     result |= {"seconds": round(time.perf_counter() - start, 1), **provenance()}
     for market, found in result["markets"].items():
         show(console, market, found, result["baselines"])
     if arguments.out is not None:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if arguments.json:
         print(json.dumps(result))
@@ -78,8 +77,7 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
     unknown = [market for market in markets if market not in PRESETS]
     if unknown:
         raise ValueError(f"no market {unknown[0]!r}: choose of {', '.join(PRESETS)}")
-    card = load_policy(arguments.model_path).card
-    trained = int(card.get("training", {}).get("timesteps", 0))
+    trained = training_of(arguments.model_path)["timesteps"]
     budget = trained if arguments.budget is None else arguments.budget
     if budget < 1 or arguments.processes < 1 or arguments.tuning_seeds < 2:
         raise ValueError("--budget and --processes are 1 or more, --tuning-seeds 2 or more")
@@ -114,6 +112,9 @@ def show(console: Console, market: str, result: Any, baselines: Any) -> None:
         if difference:
             cells += [interval(difference[key]) for key in ("pnl", "sharpe", "reward")]
         table.add_row(label, *cells)
+    for lots, report in result["sizes"].items():
+        cells = [interval(report[key]) for key in ("pnl", "sharpe", "reward")]
+        table.add_row(f"rl, unit_lots={lots}", *cells, f"{report['inventory']:.2f}")
     console.print(f"[bold]{market}[/bold]")
     console.print(table)
 

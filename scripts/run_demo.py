@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from math import inf
@@ -27,7 +27,7 @@ from rich.live import Live
 import demo_screen
 from exchange.keys import read_keys
 from exchange.simulation.presets import PRESETS
-from exchange_process import NotStarted, start_exchange, stop
+from exchange_process import NotStarted, start_child, start_exchange, stop
 from strategies.errors import ExchangeError
 from strategies.registry import STRATEGIES
 from strategies.rest import RestClient
@@ -73,11 +73,10 @@ async def open_accounts(url: str, keys_file: Path, names: list[str]) -> None:
 
 async def start_trader(name: str, arguments: argparse.Namespace, keys_file: Path) -> Trader:
     """Start one strategy on its own account; its output is read by `follow`."""
-    command = [sys.executable, str(SCRIPTS / "run_strategy.py"), "--strategy", name]
+    command = [str(SCRIPTS / "run_strategy.py"), "--strategy", name]
     command += ["--account", name, "--symbol", SYMBOL, "--keys-file", str(keys_file)]
     command += ["--json", "--report-every", "1"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, start_new_session=True)
-    return Trader(name, process)
+    return Trader(name, await start_child(*command))
 
 
 async def follow(trader: Trader) -> None:
@@ -115,7 +114,7 @@ async def watch(
 
 
 async def run(arguments: argparse.Namespace, show: demo_screen.Show) -> dict[str, Any]:
-    """The whole demo; returns its facts. No process is left behind unless this one is killed."""
+    """The whole demo; returns its facts. No process is left behind."""
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # HUP: the terminal is closed
         if signal.getsignal(number) == signal.SIG_IGN:  # nohup

@@ -5,6 +5,7 @@ on held-out seeds (of a recording: on its test part), beside a logistic regressi
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -14,31 +15,39 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-try:
-    import torch  # noqa: F401
-except ImportError:
-    sys.exit("training needs PyTorch: pip install -e '.[rl]'")
-
 from rich.console import Console
 from rich.table import Table
 
 from rl.config import ConfigError, TaskConfig
 from rl.evaluate import TEST_SEEDS, TRAINING_SEEDS_MIN
-from rl.predictor import Fit, PredictorError, compare, fit_network, save_predictor, sessions
+from rl.page import check_writable
 from rl.recipe import RecipeError
 from train_rl import as_json, pairs
 
 HORIZONS_S = (1.0, 5.0)
 FIRST_SEED = TRAINING_SEEDS_MIN + 900_000_000  # beyond those of any policy's training
+BOUNDS = {  # lowest and highest of every number
+    "markets": (1, 10_000),
+    "test_markets": (2, len(TEST_SEEDS)),
+    "n_hidden": (1, 1_024),
+    "n_epochs": (1, 1_000),
+    "seed": (0, 9_999),
+}
 
 
 def main() -> None:
     """Fit one network a horizon, compare, save the chosen one."""
     arguments = parser().parse_args()
+    if importlib.util.find_spec("torch") is None:
+        sys.exit("training needs PyTorch: pip install -e '.[rl]'")
+    from rl.predictor import PredictorError, save_predictor  # noqa: PLC0415 - needs PyTorch
+
     try:
+        check_numbers(arguments)
         task = TaskConfig().change(**{n: as_json(v) for n, v in pairs(arguments.task)})
+        check_writable(arguments.save_path)
         results = {horizon: trained(task, horizon, arguments) for horizon in HORIZONS_S}
-    except (ConfigError, RecipeError, PredictorError) as error:
+    except (ConfigError, RecipeError, PredictorError, OSError) as error:
         print(f"train_predictor.py: {error}", file=sys.stderr)
         sys.exit(2)
     weights, figures = results[arguments.horizon]
@@ -64,8 +73,25 @@ def parser() -> argparse.ArgumentParser:
     return this
 
 
+def check_numbers(arguments: argparse.Namespace) -> None:
+    """What argparse does not know. Raises ConfigError."""
+    for name, (lowest, highest) in BOUNDS.items():
+        value = getattr(arguments, name)
+        if not lowest <= value <= highest:
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{option} lies within {lowest} .. {highest}, not {value}")
+
+
 def trained(task: TaskConfig, horizon_s: float, arguments: argparse.Namespace) -> Any:
-    """Weights for a horizon, and how they compare on the test markets."""
+    """Weights for a horizon, and how they compare on the test markets. Raises PredictorError."""
+    from rl.predictor import (  # noqa: PLC0415 - needs PyTorch
+        Fit,
+        PredictorError,
+        compare,
+        fit_network,
+        sessions,
+    )
+
     start_s = time.perf_counter()
     horizon_steps = max(round(horizon_s * 1e9 / task.step_ns), 1)
     if horizon_steps >= task.episode_steps:

@@ -6,6 +6,7 @@ Ctrl-C ends training in good order: what was learned is validated and saved.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -17,43 +18,40 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread: faster at this size, and reproducible
 
-try:
-    import stable_baselines3  # noqa: F401
-except ImportError:
-    sys.exit("training needs PyTorch and Stable-Baselines3: pip install -e '.[rl]'")
-
 from rich.console import Console
 from rich.table import Table
 
 from rl.config import ConfigError, TaskConfig
 from rl.evaluate import TEST_SEEDS, evaluate
-from rl.predictor import PredictorError, load_predictor
 from rl.recipe import (
     ALGORITHMS,
     ALL_ALGORITHMS,
     PRESETS,
+    RESUMED,
     TASKS,
     Recipe,
     RecipeError,
     read_config,
     with_settings,
 )
-from rl.train import RESUMED, Run
 from strategies.features import PRESETS as FEATURES
 from strategies.features import feature_names
 
 SEED_MAX = 9_999
+PLAIN_WIDTH = 160  # of a table that goes into a file or a pipe
 PREDICTOR = Path(__file__).parents[1] / "models" / "predictor.json"
 
 
 def main() -> int:
     """Parse arguments, train, save."""
     arguments = parser().parse_args()
+    if importlib.util.find_spec("stable_baselines3") is None:
+        sys.exit("training needs PyTorch and Stable-Baselines3: pip install -e '.[rl]'")
     try:
         check_options(arguments)
         task, recipe = settings(arguments)
         train_all(task, recipe, arguments)
-    except (RecipeError, ConfigError, PredictorError) as error:
+    except (RecipeError, ConfigError) as error:
         print(f"train_rl.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:  # a second one, or during the tests: what was saved by then stays
@@ -125,7 +123,7 @@ def settings(arguments: argparse.Namespace) -> tuple[TaskConfig, Recipe]:
         task, recipe = TASKS[arguments.preset], PRESETS[arguments.preset]
     task = task.change(**{name: as_json(text) for name, text in pairs(arguments.task)})
     if arguments.use_predictor:
-        task = with_predictor(task, load_predictor(arguments.predictor))
+        task = with_predictor(task, predictor_weights(arguments.predictor))
     recipe = with_settings(recipe, dict(pairs(arguments.changes)))
     options = {
         "algorithm": arguments.algorithm,
@@ -137,6 +135,16 @@ def settings(arguments: argparse.Namespace) -> tuple[TaskConfig, Recipe]:
         options["timesteps"] = arguments.episodes * task.episode_steps
     given = {name: value for name, value in options.items() if value is not None}
     return task, with_settings(recipe, given)
+
+
+def predictor_weights(path: Path) -> Any:
+    """The predictor's weights, as a task has them. Raises RecipeError."""
+    from rl.predictor import PredictorError, load_predictor  # noqa: PLC0415 - needs PyTorch
+
+    try:
+        return load_predictor(path)
+    except PredictorError as error:
+        raise RecipeError(str(error)) from error
 
 
 def with_predictor(task: TaskConfig, weights: Any) -> TaskConfig:
@@ -180,7 +188,7 @@ def seeds_of(text: str) -> list[int]:
 
 def train_all(task: TaskConfig, recipe: Recipe, arguments: argparse.Namespace) -> None:
     """One run a seed; the best stays as the save path."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else PLAIN_WIDTH)
     seeds = seeds_of(arguments.seeds)
     rows: list[dict[str, Any]] = []
     for seed in seeds:
@@ -223,6 +231,8 @@ def train_one(
 
 def new_run(task: TaskConfig, recipe: Recipe, path: Path, arguments: argparse.Namespace) -> Any:
     """A `Run`, or an `RllibRun`, which answers to the same calls."""
+    from rl.train import Run  # noqa: PLC0415 - needs PyTorch
+
     options: dict[str, Any] = {
         "log_folder": None if arguments.tensorboard is None else arguments.tensorboard / path.name,
         "shown": not arguments.quiet,

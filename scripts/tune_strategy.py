@@ -6,16 +6,12 @@ strategy's parameters (`SEARCH`); test seeds are never touched.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
-
-try:
-    import optuna  # noqa: F401
-except ImportError:
-    sys.exit("tuning needs Optuna: pip install -e '.[tune]'")
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,19 +19,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rl.config import ConfigError, TaskConfig
 from rl.evaluate import TEST_SEEDS, TUNING_SEEDS
 from rl.market_file import read_market
+from rl.page import check_writable
 from rl.provenance import provenance
 from rl.tune import OBJECTIVES, Search, Tuned, tune
 from strategies.registry import StrategyError
 from strategies.tuning import Range
 
+END_MAX = 1_000_000_000  # of a range
+
 
 def main() -> int:
     """Parse, search, print."""
     arguments = new_parser().parse_args()
+    if importlib.util.find_spec("optuna") is None:
+        sys.exit("tuning needs Optuna: pip install -e '.[tune]'")
     try:
         search = read_search(arguments)
+        for path in (arguments.storage, arguments.save):
+            if path is not None:
+                check_writable(path)
         found = run(arguments, search)
-    except (StrategyError, ConfigError) as error:
+    except (StrategyError, ConfigError, OSError) as error:
         print(f"tune_strategy: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -43,7 +47,6 @@ def main() -> int:
         return 130
     report = describe(search, found)
     if arguments.save is not None:
-        arguments.save.parent.mkdir(parents=True, exist_ok=True)
         arguments.save.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if arguments.json:
         print(json.dumps(report))
@@ -88,6 +91,9 @@ def read_search(arguments: argparse.Namespace) -> Search:
     numbers = (arguments.trials, arguments.processes, arguments.budget or 1)
     if arguments.episodes < 2 or min(numbers) < 1 or min(arguments.first_seed, arguments.seed) < 0:
         raise ConfigError("--episodes is 2 or more, seeds 0 or more, other numbers 1 or more")
+    scheme, is_url, _ = str(arguments.storage).partition(":/")
+    if is_url and len(scheme) > 1:  # one letter is a drive of Windows
+        raise ConfigError(f"--storage is the name of a file, not an address: {arguments.storage}")
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.episodes)
     if seeds.start < TEST_SEEDS.stop and TEST_SEEDS.start < seeds.stop:
         raise ConfigError(
@@ -114,7 +120,10 @@ def read_range(text: str) -> tuple[str, Range]:
     try:
         if not dots or scale not in ("", "log"):
             raise ValueError("not KEY=LOW..HIGH or KEY=LOW..HIGH:log")
-        return key, Range(as_number(low), as_number(high), scale == "log")
+        ends = as_number(low), as_number(high)
+        if not all(abs(end) <= END_MAX for end in ends):
+            raise ValueError(f"its ends lie within -{END_MAX:,} .. {END_MAX:,}")
+        return key, Range(*ends, scale == "log")
     except ValueError as error:
         raise StrategyError(f"--range {text!r}: {error}") from None
 

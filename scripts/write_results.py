@@ -17,6 +17,9 @@ from rl.evaluate import TEST_SEEDS
 from rl.page import standalone
 
 DOCS = Path(__file__).parents[1] / "docs"
+RL = "rl"
+FRONTIERS = ("images/frontier.svg", "images/frontier_near.svg")
+MORE_LOTS = "images/frontier_lots.svg"
 FIGURES = {"sharpe": "Sharpe", "reward": "reward", "pnl": "P&L"}
 Json = Mapping[str, Any]
 
@@ -70,7 +73,7 @@ def tried_rows(path: Path, content: Any) -> Iterable[Json]:
     """What one more file tells of things tried."""
     if isinstance(content, dict) and "markets" in content:
         market, found = next(iter(content["markets"].items()))
-        return [{"what": f"{content['policy']} on {market}", **found["strategies"]["rl"]}]
+        return [{"what": f"{content['policy']} on {market}", **found["strategies"][RL]}]
     if isinstance(content, dict) and "runs" in content:
         return [
             {"what": f"{path.stem}, seed {r['seed']}", **r["validation"]} for r in content["runs"]
@@ -81,17 +84,25 @@ def tried_rows(path: Path, content: Any) -> Iterable[Json]:
 
 
 def write_pictures(folder: Path, results: Json) -> list[str]:
-    """The frontiers of the first market, as SVG files; their paths from the page."""
-    strategies = next(iter(results["markets"].values()))["strategies"]
-    families = [row["family"] for row in results["baselines"].values()]
-    places = {family: i for i, family in enumerate(dict.fromkeys(families))}
-    series = {name: f"s{places[row['family']]}" for name, row in results["baselines"].items()}
-    charts = figures.frontiers(strategies, {**series, "rl": f"s{len(places)}"})
-    names = ["images/frontier.svg", "images/frontier_near.svg"][: len(charts)]
+    """The frontiers of the first market as SVG files; their paths from the page."""
+    first = next(iter(results["markets"].values()))
+    strategies, baselines = first["strategies"], results["baselines"]
+    families = dict.fromkeys(row["family"] for row in baselines.values())
+    places = {family: i for i, family in enumerate(families)}
+    series = {name: f"s{places[row['family']]}" for name, row in baselines.items()}
+    series[RL] = f"s{len(places)}"
+    charts = dict(zip(FRONTIERS, figures.frontiers(strategies, series), strict=False))
+    lots = {f"{n} lots": of for n, of in first["sizes"].items()}
+    rivals = {n: strategies[n] for n, row in baselines.items() if row["objective"] == "sharpe"}
+    charts[MORE_LOTS] = figures.frontier(
+        "the policy with more lots",
+        {RL: strategies[RL], **lots, **rivals},
+        series | dict.fromkeys(lots, series[RL]),
+    )
     (folder / "images").mkdir(exist_ok=True)
-    for name, chart in zip(names, charts, strict=True):
+    for name, chart in charts.items():
         (folder / name).write_text(standalone(chart), encoding="utf-8")
-    return names
+    return list(charts)
 
 
 def page(results: Json, rows: list[Json], pictures: list[str]) -> str:
@@ -99,6 +110,7 @@ def page(results: Json, rows: list[Json], pictures: list[str]) -> str:
     sections = [
         heading(results),
         *(market_section(name, found, results) for name, found in results["markets"].items()),
+        sizes_section(results),
         frontier_section(results, pictures),
         baselines_section(results),
         runs_section(results),
@@ -169,10 +181,27 @@ def market_section(market: str, found: Json, results: Json) -> str:
     return f"## {market} ({note})\n\n{scores}\n\nBold: the interval excludes 0.\n\n{paired}"
 
 
+def sizes_section(results: Json) -> str:
+    """The policy with more lots for each one that it was trained with."""
+    rows = (
+        (market, lots, interval(of["pnl"]), f"{of['pnl_sd']:.1f}", interval(of["sharpe"]),
+         f"{of['inventory']:.2f}")
+        for market, found in results["markets"].items()
+        for lots, of in (("1", found["strategies"][RL]), *found["sizes"].items())
+    )  # fmt: skip
+    head = ("market", "unit_lots", "P&L", "sd", "Sharpe", "mean \\|position\\|")
+    return (
+        "## The same policy with more lots\n\n`--param unit_lots=N`: it sees its position in units "
+        f"of N lots and trades in them.\n\n{table(head, rows)}\n\n"
+        f"![mean P&L against its standard deviation, by lots]({MORE_LOTS})"
+    )
+
+
 def frontier_section(results: Json, pictures: list[str]) -> str:
     """The pictures."""
     market = next(iter(results["markets"]))
-    drawn = "\n".join(f"![mean P&L against its standard deviation]({name})" for name in pictures)
+    known = [name for name in pictures if name in FRONTIERS]
+    drawn = "\n".join(f"![mean P&L against its standard deviation]({name})" for name in known)
     return f"## Mean against risk, {market}\n\nDotted: equal Sharpe.\n\n{drawn}"
 
 

@@ -68,8 +68,12 @@ def trained(folder: Path) -> dict[str, Any]:
 
 def resumed(folder: Path) -> dict[str, Any]:
     """The same run taken up again, and refused for another task."""
-    run = RllibRun(TASK, TINY, folder / "agent.rllib", resume=True, shown=False)
-    first = logits(run)
+    other = replace(
+        TINY, gamma=0.5, hidden=(8,), seed=9
+    )  # not those that the checkpoint goes on with
+    run = RllibRun(TASK, other, folder / "agent.rllib", resume=True, shown=False)
+    first, keeps_settings = logits(run), run.recipe == TINY
+    n_before = run.n_steps
     run.learn()
     run.close()
     try:
@@ -77,7 +81,13 @@ def resumed(folder: Path) -> dict[str, Any]:
         RllibRun(task, TINY, folder / "agent.rllib", resume=True, shown=False)
     except RecipeError as error:
         refusal = str(error)
-    return {"resumed": {"logits": first.tolist(), "steps": run.n_steps}, "refusal": refusal}
+    told = {
+        "logits": first.tolist(),
+        "steps": run.n_steps,
+        "keeps_settings": keeps_settings,
+        "judged_first": run.history[0]["timesteps"] == n_before,
+    }
+    return {"resumed": told, "refusal": refusal}
 
 
 def interrupted(folder: Path) -> dict[str, Any]:

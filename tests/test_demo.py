@@ -56,6 +56,34 @@ def test_a_demo_can_be_stopped_while_the_exchange_still_starts(tmp_path: Path, n
     assert not Path(f"/proc/{exchange}").exists()
 
 
+def test_a_demo_that_is_killed_takes_its_processes_with_it(tmp_path: Path):
+    journal = tmp_path / "demo.journal"
+    process = demo("--strategies", "symmetric", "--journal", journal)
+    wait_for_child(process.pid)
+    end = time.monotonic() + 120
+    while len(started := children_of(process.pid)) < 2 and time.monotonic() < end:
+        time.sleep(0.1)
+    assert len(started) == 2, "an exchange and a strategy"
+    process.kill()
+    process.communicate()
+    while any(is_running(pid) for pid in started) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(is_running(pid) for pid in started)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process and it has not ended; one that nobody waits for stays listed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that this one has started, by their number."""
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def wait_for_child(pid: int) -> int:
     """The first process that this one starts."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
@@ -63,8 +91,7 @@ def wait_for_child(pid: int) -> int:
         pytest.skip("who is whose child is only told under Linux's /proc")
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        found = children.read_text().split()
-        if found:
-            return int(found[0])
+        if found := children_of(pid):
+            return found[0]
         time.sleep(0.01)
     raise AssertionError("no exchange was started within a minute")

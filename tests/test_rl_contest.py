@@ -165,6 +165,9 @@ def test_the_judge_compares_and_its_results_become_a_page(tmp_path: Path):
     result = json.loads((tmp_path / "results.json").read_text())
     assert {row["market_steps"] for row in result["baselines"].values()} == {4_000}
     assert len(result["markets"]["default"]["paired"]) == 8
+    held = [of["inventory"] for of in result["markets"]["default"]["sizes"].values()]
+    assert held == sorted(held)
+    assert held[-1] > 5 * result["markets"]["default"]["strategies"]["rl"]["inventory"]
     assert load_policy(SHIPPED_POLICY).card["task"]["position_max"] == 1
     assert result["task"]["position_max"] == TaskConfig().position_max  # a baseline's is its own
     written = run_script(
@@ -185,7 +188,8 @@ def test_the_page_of_results_is_what_the_script_makes_of_the_results(tmp_path: P
     files = ("--results", results / "judged.json", "--tried", results / "tried.json")
     done = run_script("write_results.py", *files, "--out", tmp_path / "RESULTS.md")
     assert done.returncode == 0, done.stderr
-    for name in ("RESULTS.md", "images/frontier.svg", "images/frontier_near.svg"):
+    names = [f"images/frontier{which}.svg" for which in ("", "_near", "_lots")]
+    for name in ("RESULTS.md", *names):
         told = (ROOT / "docs" / name).read_text()
         assert told == (tmp_path / name).read_text(), f"docs/{name}: run write_results.py again"
 

@@ -63,6 +63,10 @@ def test_an_episode_ends_by_truncation_and_tells_how_it_went():
     assert info["summary"]["l"] == 5
     assert info["summary"]["seed"] == SEED
     assert info["summary"]["r"] == info["summary"]["reward"]
+    with pytest.raises(gymnasium.error.ResetNeeded, match="has ended"):
+        env.step(np.array([1, 1, 2]))
+    env.reset()
+    env.step(np.array([1, 1, 2]))
 
 
 def test_one_market_is_a_row_of_a_batch():

@@ -86,6 +86,11 @@ def test_the_same_seed_gives_the_same_weights(train: Sessions) -> None:
     assert one.tobytes() != other.tobytes()
 
 
+def test_a_batch_in_which_nothing_moves_teaches_no_direction(train: Sessions) -> None:
+    still = Sessions(train.inputs[:1, :20], np.zeros((1, 20)))
+    assert np.isfinite(fit_network(still, Fit(4, 1))).all()
+
+
 def test_auc_counts_pairs_and_halves_ties() -> None:
     up = np.array([True, False, True, False, True])
     chance = np.array([0.9, 0.2, 0.5, 0.5, 0.1])

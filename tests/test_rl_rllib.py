@@ -74,6 +74,8 @@ def test_a_checkpoint_is_read_without_an_algorithm_or_a_cluster(story: Any, fold
 def test_training_goes_on_from_the_checkpoint_and_not_for_another_task(story: Any) -> None:
     assert np.allclose(story["resumed"]["logits"], story["ppo"]["logits"], atol=1e-6)
     assert story["resumed"]["steps"] >= story["ppo"]["steps"] + 1_024
+    assert story["resumed"]["keeps_settings"]
+    assert story["resumed"]["judged_first"], "what was there already is a candidate for the best"
     assert "does not continue this task: its features differ" in story["refusal"]
 
 

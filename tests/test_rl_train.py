@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -224,7 +225,7 @@ def test_settings_that_cannot_be_are_refused_by_name() -> None:
         ({"n_epochs": "two"}, "n_epochs is int"),
         ({"speed": "9"}, "no training setting 'speed'"),
         ({"hidden": "0"}, "hidden layers"),
-        ({"timesteps": 0}, "timesteps must be above 0"),
+        ({"timesteps": 0}, "timesteps lies within 1 .. 1e"),
     ):
         with pytest.raises(RecipeError, match=said.replace("(", r"\(")):
             with_settings(TINY, settings)
@@ -266,6 +267,21 @@ def test_the_script_trains_saves_and_reports(tmp_path: Path) -> None:
     best = (tmp_path / f"agent_seed{result['best_seed']}.zip").read_bytes()
     assert (tmp_path / "agent.zip").read_bytes() == best
     assert load_policy(tmp_path / "agent.zip").card["scores"]["test"]["n_seeds"] == 5
+
+
+def test_ctrl_c_during_the_tests_leaves_the_policy_saved_without_them(tmp_path: Path) -> None:
+    settings = {"training": {**TINY.as_dict(), "validations": 0}, "task": {"episode_steps": 10_000}}
+    (tmp_path / "run.json").write_text(json.dumps(settings))
+    command = [sys.executable, str(ROOT / "scripts" / "train_rl.py"), "--timesteps", "512"]
+    command += ["--config", str(tmp_path / "run.json"), "--save-path", str(tmp_path / "agent")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as training:
+        while not (tmp_path / "agent.onnx").exists() and training.poll() is None:
+            time.sleep(0.05)
+        training.send_signal(signal.SIGINT)  # a thousand long tests would go on for a while
+        said = training.communicate(timeout=60)[1]
+    assert training.returncode == 130, said
+    assert "Traceback" not in said
+    assert "test" not in load_policy(tmp_path / "agent.zip").card["scores"]
 
 
 def test_the_script_says_what_is_not_there(tmp_path: Path) -> None:

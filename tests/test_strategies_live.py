@@ -12,7 +12,7 @@ from live_exchange import LiveExchange, live_exchange
 from strategies.backtest import Backtest, Entrant
 from strategies.live import LiveRun
 from strategies.registry import new_strategy
-from strategies.report import status_line, summary
+from strategies.report import counted, status_line, summary
 from strategies.skew import SkewMaker
 from strategies.strategy import Quote, View
 from strategies.taker import RandomTaker
@@ -174,3 +174,8 @@ async def test_a_strategy_that_fails_takes_its_run_with_it() -> None:
         run = LiveRun(client, await client.open("SIM"), Broken())
         with pytest.raises(ValueError, match="not below ask"):
             await run.run(5.0, 0.01)
+
+
+def test_an_error_that_comes_again_is_told_once_with_its_count() -> None:
+    assert counted(["lost", "gap", "lost"]) == "lost (2 times); gap"
+    assert counted([]) == ""

@@ -27,10 +27,11 @@ SHIPPED = SHIPPED_POLICY.with_suffix(".zip")
 ONNX = SHIPPED_POLICY.with_suffix(".onnx")
 
 
-def environment(path: Path, seed: int, n_steps: int) -> MarketBatch:
+def environment(path: Path, seed: int, n_steps: int, unit_lots: int) -> MarketBatch:
     """One episode of the training environment under the greedy policy."""
     policy = load_policy(path)
-    task = TaskConfig.from_dict(policy.card["task"]).change(episode_steps=n_steps)
+    task = TaskConfig.from_dict(policy.card["task"])
+    task = task.change(episode_steps=n_steps, unit_lots=unit_lots)
     batch = MarketBatch(1, task, [seed])
     seen, act = batch.reset(), greedy(policy)
     for _ in range(n_steps):
@@ -38,11 +39,15 @@ def environment(path: Path, seed: int, n_steps: int) -> MarketBatch:
     return batch
 
 
-@pytest.mark.parametrize("seed", [1, 2, 300_000])
-def test_the_backtest_and_the_training_environment_end_in_the_same_market(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "unit_lots"), [(1, 1), (2, 5), (300_000, 1)])
+def test_the_backtest_and_the_training_environment_end_in_the_same_market(
+    seed: int, unit_lots: int
+) -> None:
     markets = new_simulated_markets(1, [seed])
-    (trader,) = run_backtest(markets, [Entrant(RLMarketMaker(model_path=str(SHIPPED)), 4)], N_STEPS)
-    batch = environment(SHIPPED, seed, N_STEPS)
+    maker = RLMarketMaker(model_path=str(SHIPPED), unit_lots=unit_lots)
+    (trader,) = run_backtest(markets, [Entrant(maker, 4)], N_STEPS)
+    batch = environment(SHIPPED, seed, N_STEPS, unit_lots)
+    assert batch.episodes["position_max"][0] == unit_lots
     assert len(trader.fills) > 5, f"seed {seed}: too few fills to say anything"
     assert state(markets[0]) == state(batch.markets[0])
 
@@ -76,6 +81,12 @@ def test_it_is_made_by_name_with_a_model_path() -> None:
     strategy = new_strategy("rl", [f"model_path={SHIPPED}", "client_id=me"])
     assert isinstance(strategy, RLMarketMaker)
     assert strategy.client_id == "me"
+
+
+@pytest.mark.parametrize("unit_lots", [-1, 1_001])
+def test_a_unit_that_cannot_be_is_refused(unit_lots: int) -> None:
+    with pytest.raises(StrategyError, match=r"unit_lots is 0 \.\. 1000 lots"):
+        new_strategy("rl", [f"unit_lots={unit_lots}"])
 
 
 def test_trading_imports_no_learning_library() -> None:

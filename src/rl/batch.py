@@ -66,6 +66,8 @@ class MarketBatch:
     ) -> None:
         if n < 1:
             raise ValueError(f"a batch needs at least one market, not {n}")
+        if n_threads < 1:
+            raise ValueError(f"n_threads is at least 1, not {n_threads}")
         self.config = config or TaskConfig()
         self.n = n
         self.n_threads = min(n_threads, numba.config.NUMBA_NUM_THREADS)
@@ -73,6 +75,7 @@ class MarketBatch:
         self.stagger = stagger
         self.seeds = _check_seeds(range(n) if seeds is None else seeds, n)
         self.n_episodes = np.zeros(n, np.int64)  # begun so far, a row
+        self._all_begun = False
 
         self._recorded = RecordedRows(n, self.config) if self.config.is_recorded else None
         dtype = TRAINING_MARKET if self._recorded is None else self._recorded.dtype
@@ -127,6 +130,7 @@ class MarketBatch:
         if self.stagger:
             self._stagger(rows[self.n_episodes[rows] == 0])
         self.n_episodes[rows] += 1
+        self._all_begun = bool(self.n_episodes.all())
         self.ended[rows] = False
 
     def _begin_recorded(
@@ -175,7 +179,8 @@ class MarketBatch:
         """Take one action a row, (n, 3); rows not in `mask` stay as they are.
 
         Returns (observations (n, n_features), rewards (n,), ended (n,)). A row that has ended must
-        be reset before it steps on.
+        be reset before it steps on. Raises RuntimeError for one that has not been reset at all, and
+        ValueError for actions that are not finite numbers of that shape.
         """
         return self._step(self._task, actions, mask)
 
@@ -192,6 +197,8 @@ class MarketBatch:
             raise ValueError(f"actions are ({self.n}, {width}), these {numbers.shape}")
         if not isfinite(np.vdot(numbers, numbers)):  # twice as quick as asking each one
             raise ValueError("actions are finite numbers (below 1e150); these hold others")
+        if not self._all_begun and not self.n_episodes[self._all if mask is None else mask].all():
+            raise RuntimeError("reset a batch before its first step")
         arrays = (
             self.markets,
             task,
@@ -263,7 +270,7 @@ class MarketBatch:
     def _capital(self, row: int) -> float:
         """What the largest position cost at the first mid: what P&L is a share of, tick-lots."""
         return max(0.5 * float(self.histories["reference_twice"][row]), 1.0) * (
-            self.config.position_max
+            self.config.position_max * self.config.unit_lots
         )
 
 
@@ -283,6 +290,7 @@ def _task_record(config: TaskConfig) -> npt.NDArray[Any]:
         "episode_steps",
         "latency_steps",
         "position_max",
+        "unit_lots",
         "skew",
         "reward_scale",
         "equity_clip",

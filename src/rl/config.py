@@ -14,7 +14,7 @@ from exchange.simulation.presets import PRESETS as MARKETS
 from exchange.simulation.presets import check_overrides
 from exchange.simulation.recorded.read import FORMATS
 from rl.rewards import GUIDE, PRIVILEGED, TERMINAL, TERMS
-from strategies.actions import KINDS
+from strategies.actions import KINDS, UNIT_LOTS_MAX
 from strategies.features import check_predictor, feature_names
 
 STEPS_MAX = 10_000_000  # in one episode
@@ -55,8 +55,9 @@ class TaskConfig:
     predictor: Sequence[Sequence[float]] = ()  # weights behind the feature `score`
     # what is done
     action: str = "multi_discrete"  # a kind of strategies.actions
-    skew: float = 0.3  # ticks a lot: how far a reservation price leans by itself
-    position_max: int = 50  # quotes are cut so that they cannot carry the position beyond it
+    unit_lots: int = 1  # what the trader sees of itself and may do counts units of so many lots
+    skew: float = 0.3  # ticks a unit: how far a reservation price leans by itself
+    position_max: int = 50  # units: quotes are cut so that they cannot carry the position beyond it
     # what it is worth
     reward: Mapping[str, float] = field(default_factory=lambda: dict(GUIDE))
     reward_scale: float = 1.0
@@ -138,6 +139,7 @@ class TaskConfig:
         self._check_within("step_ns", 1_000_000, 60_000_000_000)
         self._check_within("episode_steps", 1, STEPS_MAX)
         self._check_within("latency_steps", 0, LATENCY_STEPS_MAX)
+        self._check_within("unit_lots", 1, UNIT_LOTS_MAX)
         self._check_within("position_max", 1, POSITION_MAX)
         self._check_within("skew", 0.0, 1_000.0)
         self._check_within("reward_scale", 1e-9, 1e9)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchange.engine.records import FEE_UNITS
+from exchange.offspring import end_with_parent
 from rl.batch import MarketBatch
 from rl.config import TaskConfig
 from rl.step import AGENT
@@ -209,7 +210,9 @@ def _run_pieces(work: Sequence[Any], n_processes: int) -> Iterator[tuple[int, Ep
         for place, piece in enumerate(work):
             yield place, run_episodes(*piece)
         return
-    pool = ProcessPoolExecutor(min(n_processes, len(work)), mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        min(n_processes, len(work)), get_context("spawn"), initializer=end_with_parent
+    )
     try:
         places = {pool.submit(run_episodes, *piece): place for place, piece in enumerate(work)}
         for future in as_completed(places):

@@ -1,6 +1,6 @@
 """The pictures of a comparison: paths, positions, distributions, the frontier, differences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ N_BINS = 40
 TAIL = (
     0.005  # of the episodes left out of a histogram on each side, so that one does not flatten all
 )
-NAME_WIDTH = 90  # pixels, about
+LETTER_WIDTH, LINE_HEIGHT, DOT = 6.5, 12, 6  # pixels, about
 SHARPE_LINES = (0.5, 1.0, 1.5, 2.0, 3.0)
 FAR = 2.5  # times the median: beyond, a strategy gets a picture with the others only once
 N_PATHS = 3  # single episodes drawn in a picture of positions
@@ -133,21 +133,39 @@ def _draw_sharpe(chart: Chart, ratio: float) -> None:
 
 
 def _name_dots(chart: Chart, dots: Mapping[str, tuple[float, float]]) -> None:
-    """Names beside the dots, pushed downwards off other names and sideways off other dots."""
+    """Names right or left of their dots, as little below as other dots and names allow."""
     places = {name: (chart.place_x(x), chart.place_y(y)) for name, (x, y) in dots.items()}
-    taken: list[tuple[float, float]] = []
-    for name, (across, at) in sorted(places.items(), key=lambda item: item[1][1]):
-        down = at
-        while any(abs(across - a) < NAME_WIDTH and abs(down - d) < 12 for a, d in taken):
-            down += 3
-        taken.append((across, down))
-        beside = across
-        for other, height in sorted(places.values()):
-            if abs(height - down) < 10 and beside < other < beside + NAME_WIDTH:
-                beside = other
-        left = across > chart.width - 110
-        anchor, dx = ("end", -8.0) if left else ("start", beside - across + 8)
-        chart.text(*dots[name], name, anchor=anchor, dx=dx, dy=down - at + 4)
+    taken = [(x - DOT, x + DOT, y) for x, y in places.values()]
+    for name, (x, y) in sorted(places.items(), key=lambda item: item[1][1]):
+        width = LETTER_WIDTH * len(name)
+        spots = [
+            (x + side * (DOT + 2) - (width if side < 0 else 0), down, side)
+            for down in range(0, chart.height, 3)
+            for side in (1, -1)
+        ]
+        start, down, side = next(
+            (s for s in spots if _is_free(chart, s, y, width, taken)), spots[0]
+        )
+        taken.append((start, start + width, y + down))
+        anchor = "start" if side > 0 else "end"
+        chart.text(*dots[name], name, anchor=anchor, dx=side * (DOT + 2), dy=down + 4)
+
+
+def _is_free(
+    chart: Chart,
+    spot: tuple[float, int, int],
+    y: float,
+    width: float,
+    taken: Sequence[tuple[float, float, float]],
+) -> bool:
+    """Whether a name fits there: spot is where it starts, how far below y, on which side."""
+    start, down, _ = spot
+    if start < chart.left or start + width > chart.width:
+        return False
+    return not any(
+        start < end and begin < start + width and abs(y + down - height) < LINE_HEIGHT
+        for begin, end, height in taken
+    )
 
 
 def differences(

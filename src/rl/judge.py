@@ -12,12 +12,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from exchange.offspring import end_with_parent
 from rl.config import TaskConfig
 from rl.contest import Contestant
 from rl.evaluate import TUNING_SEEDS, evaluate
 from rl.scores import Scores, paired
 from rl.tune import Search, Tuned, score, tune
-from strategies.policy import load_policy
+from strategies.policy import ADVICE, PolicyError, load_policy
 
 FAMILIES = ("symmetric", "skew", "avellaneda_stoikov", "glft")
 OBJECTIVES = ("sharpe", "reward")
@@ -37,14 +38,17 @@ class Plan:
     runs: tuple[Path, ...] = ()  # the policies of all training seeds
     tuning_seeds: range = TUNING_SEEDS
     seed: int = 0  # of the searches
+    sizes: tuple[int, ...] = (2, 3, 5, 8)  # lots that the policy is also tried with, for each one
 
 
 def judge(plan: Plan, *, n_processes: int = 1, say: Say = lambda line: None) -> Json:
     """Tune, test, compare. PolicyError for a file that is none. say: told what is done."""
     card = load_policy(plan.model_path).card
     # a limit that the policy was trained with is its own: a baseline's is searched with the rest of it
-    task = TaskConfig.from_dict(card["task"]).change(position_max=TaskConfig().position_max)
-    runs = [_card_of(path) for path in plan.runs]
+    task = _task_of(plan.model_path).change(position_max=TaskConfig().position_max, unit_lots=1)
+    runs = [training_of(path) for path in plan.runs]
+    for path in plan.runs:
+        _task_of(path)  # a damaged one is found now, not after the searches
     with _pool(n_processes) as spread:
         baselines = _tuned(plan, task, spread, say)
         markets = {}
@@ -76,7 +80,8 @@ def _pool(n_processes: int) -> Iterator[Callable[..., Any]]:
     if n_processes == 1:
         yield map
         return
-    with ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool:
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(n_processes, spawn, initializer=end_with_parent) as pool:
         yield pool.map
 
 
@@ -107,12 +112,16 @@ def _tuned(plan: Plan, task: TaskConfig, spread: Any, say: Say) -> dict[str, Jso
 
 def _compare(plan: Plan, task: TaskConfig, baselines: Mapping[str, Json], spread: Any) -> Json:
     """Everybody's scores on the test seeds, and the policy less each baseline."""
-    (policy,) = spread(_score_policy, [(plan.model_path, task, plan.test_seeds)])
+    tasks = [task.change(unit_lots=lots) for lots in (1, *plan.sizes)]
+    policy, *larger = spread(
+        _score_policy, [(plan.model_path, each, plan.test_seeds) for each in tasks]
+    )
     entries = [(_contestant(row), task, plan.test_seeds) for row in baselines.values()]
     found = dict(zip(baselines, spread(_score, entries), strict=True))
     return {
         "strategies": {RL: policy.report()} | {name: of.report() for name, of in found.items()},
         "paired": {name: paired(policy, scores) for name, scores in found.items()},
+        "sizes": {str(lots): of.report() for lots, of in zip(plan.sizes, larger, strict=True)},
     }
 
 
@@ -120,18 +129,30 @@ def _contestant(row: Json) -> Contestant:
     return Contestant(row["family"], tuple(f"{k}={v}" for k, v in row["parameters"].items()))
 
 
-def _card_of(path: Path) -> Json:
-    """What a training run says of itself."""
+def training_of(path: Path) -> Json:
+    """What a training run says of itself. Raises PolicyError."""
     training = load_policy(path).card.get("training", {})
-    return {
-        "file": path.name,
-        "seed": training.get("recipe", {}).get("seed"),
-        "timesteps": training.get("timesteps"),
-        "seconds": training.get("seconds"),
-        "validation": max(
-            training.get("validation", []), key=lambda row: row["reward"], default=None
-        ),
-    }
+    try:
+        return {
+            "file": path.name,
+            "seed": training.get("recipe", {}).get("seed"),
+            "timesteps": int(training.get("timesteps", 0)),
+            "seconds": training.get("seconds"),
+            "validation": max(
+                training.get("validation", []), key=lambda row: row["reward"], default=None
+            ),
+        }
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise PolicyError(f"{path}: the training on its card: {error!r}: {ADVICE}") from error
+
+
+def _task_of(path: Path) -> TaskConfig:
+    """What a policy was trained for. Raises PolicyError."""
+    task = load_policy(path).card["task"]
+    try:
+        return TaskConfig.from_dict(task)
+    except ValueError as error:
+        raise PolicyError(f"{path}: the task on its card: {error}: {ADVICE}") from error
 
 
 # One argument each, so that they can be mapped over processes.
@@ -147,7 +168,7 @@ def _score(work: tuple[Contestant, TaskConfig, Sequence[int]]) -> Scores:
 
 def _score_policy(work: tuple[Path, TaskConfig, Sequence[int]]) -> Scores:
     path, task, seeds = work
-    policy = load_policy(path)
-    own = TaskConfig.from_dict(policy.card["task"])  # its action and features, in the task's market
+    policy, own = load_policy(path), _task_of(path)  # its action and features, in the task's market
     seen = {"features": own.features, "action": own.action, "skew": own.skew}
-    return evaluate(policy, task.change(**seen, position_max=own.position_max), seeds)
+    units = {"position_max": own.position_max, "unit_lots": own.unit_lots * task.unit_lots}
+    return evaluate(policy, task.change(**seen, **units), seeds)

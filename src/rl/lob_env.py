@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+from gymnasium.error import ResetNeeded
 
 from rl.batch import MarketBatch
 from rl.config import TaskConfig
@@ -53,7 +54,12 @@ class MarketMakingEnv(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[Any]]):
     def step(
         self, action: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """One decision. At the end of the episode the info tells how it went."""
+        """One decision. At the end of the episode the info tells how it went.
+
+        Raises gymnasium's ResetNeeded after that.
+        """
+        if self.batch.ended[0]:
+            raise ResetNeeded("the episode has ended: call reset() before the next step")
         self._action[0] = action
         observations, rewards, ended = self.batch.step(self._action)
         truncated = bool(ended[0])

@@ -118,6 +118,8 @@ def direction_loss(
 ) -> torch.Tensor:
     """Log loss of the sign, where there was a move; 1e-4 keeps the root's slope finite at 0."""
     moved = moves != 0
+    if not moved.any():
+        return torch.zeros(())  # the mean of nothing is not a number
     logits = steepness * torch.sign(expected) * torch.sqrt(expected.abs() + 1e-4)
     return torch.nn.functional.binary_cross_entropy_with_logits(
         logits[moved], (moves[moved] > 0).float()

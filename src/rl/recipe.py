@@ -6,13 +6,16 @@ The task (what is rewarded, observed and allowed) is `rl.config.TaskConfig`; thi
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_origin, get_type_hints
 
 from rl.config import TaskConfig
+from rl.evaluate import VALIDATION_SEEDS
+from strategies.actions import OFFSET_MAX, QUANTITY_MAX
 
 ALGORITHMS = ("ppo", "a2c", "dqn", "sac")  # of Stable-Baselines3
 RLLIB_ALGORITHMS = ("ppo", "appo", "impala")
 ALL_ALGORITHMS = (*ALGORITHMS, *RLLIB_ALGORITHMS[1:])
+RESUMED = ("timesteps", "validations", "validation_seeds")  # settings that a resumed run may change
 
 
 class RecipeError(ValueError):
@@ -21,33 +24,38 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run. Steps are decisions in one market; `n_envs` markets take one at a time."""
+    """One training run. Steps are decisions in one market; `n_envs` markets take one at a time.
+
+    The lowest and the highest value of a number stand with its type.
+    """
 
     algorithm: str = "ppo"
-    timesteps: int = 20_000_000
-    n_envs: int = 512
-    seed: int = 0
+    timesteps: Annotated[int, 1, 10**12] = 20_000_000
+    n_envs: Annotated[int, 1, 100_000] = 512
+    seed: Annotated[int, 0, 9_999] = 0
     # the learner
-    learning_rate: float = 1e-3  # at the start
-    learning_rate_end: float = 2e-5  # reached linearly
-    gamma: float = 0.98  # a horizon of 50 steps: what a fill was worth shows within seconds
-    gae_lambda: float = 0.9
-    clip_range: float = 0.2
-    entropy: float = 1e-4
-    n_steps: int = 64  # in each market between two updates
-    batch_size: int = 8_192
-    n_epochs: int = 3
+    learning_rate: Annotated[float, 1e-9, 1] = 1e-3  # at the start
+    learning_rate_end: Annotated[float, 0, 1] = 2e-5  # reached linearly
+    # a horizon of 50 steps: what a fill was worth shows within seconds
+    gamma: Annotated[float, 0, 1] = 0.98
+    gae_lambda: Annotated[float, 0, 1] = 0.9
+    clip_range: Annotated[float, 1e-6, 10] = 0.2
+    entropy: Annotated[float, 0, 10] = 1e-4
+    n_steps: Annotated[int, 1, 100_000] = 64  # in each market between two updates
+    batch_size: Annotated[int, 2, 10**9] = 8_192  # all that n_envs x n_steps has where it is less
+    n_epochs: Annotated[int, 1, 1_000] = 3
     hidden: tuple[int, ...] = (64, 64)
     activation: str = "relu"
     # the start by imitation (PPO and A2C)
     imitate: bool = True
-    teacher_half_spread: float = 1.0  # ticks
-    teacher_skew: float = 0.6  # ticks a lot
-    teacher_quantity: int = 1  # lots
-    lesson_steps: int = 700  # of the teacher, in each of 256 markets
-    # validation during training
-    validation_seeds: int = 300
-    validations: int = 10  # spread over the run; 0 keeps the last policy instead of the best
+    teacher_half_spread: Annotated[float, 0, OFFSET_MAX] = 1.0  # ticks
+    teacher_skew: Annotated[float, 0, 1_000] = 0.6  # ticks a lot
+    teacher_quantity: Annotated[int, 1, QUANTITY_MAX] = 1  # lots
+    lesson_steps: Annotated[int, 1, 100_000] = 700  # of the teacher, in each of 256 markets
+    # validation during training: a Sharpe needs two seeds
+    validation_seeds: Annotated[int, 2, len(VALIDATION_SEEDS)] = 300
+    # spread over the run; 0 keeps the last policy instead of the best
+    validations: Annotated[int, 0, 10_000] = 10
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALL_ALGORITHMS:
@@ -55,18 +63,26 @@ class Recipe:
             raise RecipeError(f"algorithm {self.algorithm!r} is none of {known}")
         if self.activation not in ("relu", "tanh"):
             raise RecipeError(f"activation {self.activation!r} is neither relu nor tanh")
-        for name in ("timesteps", "n_envs", "n_steps", "batch_size", "n_epochs", "learning_rate"):
-            if getattr(self, name) <= 0:
-                raise RecipeError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in ("gamma", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise RecipeError(f"{name} lies within 0 .. 1, not {getattr(self, name)}")
+        for name, (lowest, highest) in bounds().items():
+            value = getattr(self, name)
+            if not lowest <= value <= highest:  # so that NaN, which compares as false, is refused
+                raise RecipeError(f"{name} lies within {lowest:g} .. {highest:g}, not {value}")
+        if self.n_envs * self.n_steps < 2:
+            raise RecipeError("n_envs x n_steps: an update needs at least 2 decisions")
         if not self.hidden or min(self.hidden) < 1 or max(self.hidden) > 1_024:
             raise RecipeError(f"hidden layers have 1 .. 1024 units, not {self.hidden}")
 
     def as_dict(self) -> dict[str, Any]:
         """Every setting, as JSON has it."""
         return {**asdict(self), "hidden": list(self.hidden)}
+
+
+def bounds() -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of each number in a recipe."""
+    hints = get_type_hints(Recipe, include_extras=True)
+    return {
+        name: hint.__metadata__ for name, hint in hints.items() if get_origin(hint) is Annotated
+    }
 
 
 # What SB3's papers and tutorials start from; batch 64 is theirs too, and many times slower.
@@ -118,7 +134,8 @@ def read_config(path: Path, preset: str) -> tuple[TaskConfig, Recipe]:
         raise RecipeError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise RecipeError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict) or not set(content) <= {"task", "training"}:
+    fits = isinstance(content, dict) and set(content) <= {"task", "training"}
+    if not fits or not all(isinstance(part, dict) for part in content.values()):
         raise RecipeError(f'{path} is not of the form {{"task": {{}}, "training": {{}}}}')
     task = TASKS[preset].change(**content.get("task", {}))
     return task, with_settings(PRESETS[preset], content.get("training", {}))
@@ -143,8 +160,21 @@ def _read(name: str, value: Any, kind: type) -> Any:
         if kind is bool:
             return {"true": True, "false": False}[str(value).lower()]
         number = kind(value)
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, OverflowError):
         raise RecipeError(f"{name} is {kind.__name__}, not {value!r}") from None
     if kind is int and not isinstance(value, str) and number != value:
         raise RecipeError(f"{name} is a whole number, not {value!r}")
     return number
+
+
+def resumed_recipe(card: Any, recipe: Recipe) -> Recipe:
+    """The settings on a saved policy's card, which it goes on with, with the length of `recipe`.
+
+    Raises RecipeError for a card that does not tell them.
+    """
+    try:
+        saved = card["training"]["recipe"]
+        own = Recipe(**{**saved, "hidden": tuple(saved["hidden"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecipeError(f"the card does not tell how the policy was trained: {error}") from error
+    return replace(own, **{name: getattr(recipe, name) for name in RESUMED})

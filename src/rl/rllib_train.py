@@ -23,7 +23,7 @@ from rl.callbacks import StopOnInterrupt
 from rl.config import TaskConfig
 from rl.evaluate import VALIDATION_SEEDS, evaluate
 from rl.imitation import can_imitate, imitate
-from rl.recipe import RLLIB_ALGORITHMS, Recipe, RecipeError
+from rl.recipe import RLLIB_ALGORITHMS, Recipe, RecipeError, resumed_recipe
 from rl.rllib_callbacks import MarketFigures, Screen, figures_of
 from rl.rllib_env import ENV_NAME, register
 from rl.rllib_export import actor_of, module_policy, save_network
@@ -59,14 +59,18 @@ class RllibRun:
         log_folder: Path | None = None,
         shown: bool = True,
     ) -> None:
-        """Start Ray and build the algorithm. folder: of its checkpoint.
+        """Start Ray and build the algorithm. folder: of its checkpoint. resume: it goes on with its
+        own settings, but for those of RESUMED.
 
         Raises RecipeError for an algorithm that RLlib lacks, or nothing to resume.
         """
+        self.folder = folder.absolute()
+        saved = saved_card(self.folder) if resume else {}
+        if resume:
+            recipe = resumed_recipe(saved, recipe)
         check_algorithm(recipe)
         self.task = task
         self.recipe = recipe
-        self.folder = folder.absolute()
         self.cluster = cluster or Cluster()
         self.interrupted = False
         self.seconds = 0.0
@@ -74,7 +78,7 @@ class RllibRun:
         self._best: tuple[Policy, Scores] | None = None
         self._logger = configure(*log_options(log_folder))
         self._shown = shown
-        n_before = resumed_steps(self.folder, self.card()) if resume else 0
+        n_before = resumed_steps(saved, self.card()) if resume else 0
         be_reproducible(recipe.seed)
         start_ray(self.cluster.address)
         register()
@@ -96,6 +100,8 @@ class RllibRun:
         every = max(self.recipe.timesteps // max(self.recipe.validations, 1), 1)
         due = first + every
         with StopOnInterrupt() as stop, Screen(self.recipe.timesteps, shown=self._shown) as screen:
+            if first > 0:  # resumed: what is there already may stay the best
+                self.validate()
             while self.n_steps < end and not stop.requested:
                 result = self.algorithm.train()
                 self.n_steps = int(result["num_env_steps_sampled_lifetime"])
@@ -204,20 +210,21 @@ def log_options(folder: Path | None) -> tuple[str | None, list[str]]:
     return (None, []) if folder is None else (str(folder), ["tensorboard"])
 
 
-def resumed_steps(folder: Path, card: dict[str, Any]) -> int:
-    """How many steps a checkpoint has behind it. RecipeError when it is none, or of another task."""
+def saved_card(folder: Path) -> Any:
+    """The card beside a checkpoint. Raises RecipeError when there is none that can be read."""
     path = folder / CARD_NAME
-    if not path.is_file():
-        raise RecipeError(f"nothing to resume: there is no {path}")
-    saved = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"nothing to resume: {path} cannot be read: {error}") from error
+
+
+def resumed_steps(saved: Any, card: dict[str, Any]) -> int:
+    """How many steps a checkpoint has behind it. Raises RecipeError for another task's."""
     for name in ("features", "feature_table", "task"):
-        if saved[name] != json.loads(json.dumps(card[name])):
-            raise RecipeError(f"{folder} does not continue this task: its {name} differ")
-    for name in ("algorithm", "hidden", "activation"):
-        before, now = saved["training"]["recipe"][name], card["training"]["recipe"][name]
-        if before != now:
-            raise RecipeError(f"{folder} was trained with {name} {before}, not {now}")
-    return int(saved["training"]["timesteps"])
+        if saved.get(name) != json.loads(json.dumps(card[name])):
+            raise RecipeError(f"the checkpoint does not continue this task: its {name} differ")
+    return int(saved["training"].get("timesteps", 0))
 
 
 def start_ray(address: str | None) -> None:

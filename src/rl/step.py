@@ -34,7 +34,8 @@ TASK = np.dtype(
             ("step_ns", np.int64),
             ("episode_steps", np.int64),
             ("latency_steps", np.int64),
-            ("position_max", np.int64),
+            ("position_max", np.int64),  # units, as the action's quantity
+            ("unit_lots", np.int64),
             ("skew", np.float64),
             ("reward_scale", np.float64),
             ("equity_clip", np.float64),
@@ -77,7 +78,8 @@ EPISODE = np.dtype(
 def act(markets, i, task, actions, history, episode):
     """What the action of row i asks for waits for its time; what has waited is placed."""
     wanted = episode.wanted[place_in_ring(episode.n_steps, task.latency_steps)]
-    write_quote(task.action_kind, actions, i, history, task.position_max, task.skew, wanted)
+    limit, unit_lots = task.position_max * task.unit_lots, task.unit_lots
+    write_quote(task.action_kind, actions, i, history, limit, task.skew, unit_lots, wanted)
     if episode.n_steps >= task.latency_steps:
         decided = episode.n_steps - task.latency_steps
         ready = episode.wanted[place_in_ring(decided, task.latency_steps)]
@@ -86,11 +88,11 @@ def act(markets, i, task, actions, history, episode):
 
 
 @kernel
-def see(market, i, columns, predictor, history, episode, scratch, observations):
+def see(market, i, task, columns, predictor, history, episode, scratch, observations):
     """Observe the market after it has moved, into row i of `observations`."""
     episode.step.mark_before = 0.5 * history.mid_twice
     episode.step.position_before = history.position
-    look(market, predictor, history, episode, scratch)
+    look(market, task, predictor, history, episode, scratch)
     choose(scratch[2], columns, observations, i)
 
 
@@ -157,7 +159,7 @@ def new_scratch():
 
 
 @kernel
-def look(market, predictor, history, episode, scratch):
+def look(market, task, predictor, history, episode, scratch):
     """See the market: depth, own quote, features."""
     depth, own, values = scratch[0][0], scratch[1][0], scratch[2]
     write_depth(market, depth)
@@ -165,7 +167,7 @@ def look(market, predictor, history, episode, scratch):
     write_own_side(market, account.bid_quote_id, own, True)
     write_own_side(market, account.ask_quote_id, own, False)
     time_left_s = max(episode.end_ns - market.now_ns, 0) / 1e9
-    observe(depth, account, own, time_left_s, history, predictor, values)
+    observe(depth, account, own, time_left_s, task.unit_lots, history, predictor, values)
 
 
 @kernel
@@ -254,7 +256,7 @@ def step_rows(
         for i in range(first, last):
             if active[i]:
                 market, history, episode = markets[i], histories[i], episodes[i]
-                see(market, i, columns, predictor, history, episode, scratch, observations)
+                see(market, i, task[0], columns, predictor, history, episode, scratch, observations)
                 rewards[i] = settle_step(market, task[0], weights, history, episode)
                 ended[i] = episode.n_steps >= episode.n_steps_max
 
@@ -319,5 +321,5 @@ def begin_rows(
         advance_market(market, market.now_ns + warm_up_steps * market.flow.step_ns)
         episode.n_steps_max = task[0].episode_steps
         episode.end_ns = market.now_ns + task[0].episode_steps * task[0].step_ns
-        look(market, predictor, histories[i], episode, scratch)
+        look(market, task[0], predictor, histories[i], episode, scratch)
         choose(scratch[2], columns, observations, i)

@@ -57,7 +57,7 @@ def step_recorded_rows(
             market, history, episode = markets[i], histories[i], episodes[i]
             act(markets, i, task[0], actions, history, episode)
             advance_recorded(markets, i, messages, rows, market.now_ns + task[0].step_ns)
-            see(market, i, columns, predictor, history, episode, scratch, observations)
+            see(market, i, task[0], columns, predictor, history, episode, scratch, observations)
             rewards[i] = settle_step(market, task[0], weights, history, episode)
             ended[i] = episode.n_steps >= episode.n_steps_max
 
@@ -73,5 +73,5 @@ def begin_recorded_row(
     episode.n_steps_max = task[0].episode_steps
     episode.end_ns = market.now_ns + task[0].episode_steps * task[0].step_ns
     scratch = new_scratch()
-    look(market, predictor, histories[i], episode, scratch)
+    look(market, task[0], predictor, histories[i], episode, scratch)
     choose(scratch[2], columns, observations, i)

@@ -3,7 +3,6 @@
 import platform
 import random
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from rl.export import as_policy, new_card, save_policy
 from rl.flatten import JointActions
 from rl.imitation import can_imitate, imitate
 from rl.ppo import LeanPPO
-from rl.recipe import Recipe, RecipeError
+from rl.recipe import Recipe, RecipeError, resumed_recipe
 from rl.sb3_env import MarketMakingVecEnv
 from rl.scores import Scores
 from strategies.policy import Policy, PolicyError, load_policy
@@ -31,7 +30,6 @@ from strategies.policy import Policy, PolicyError, load_policy
 SEEDS_A_RUN = 1_000_000  # training runs do not share their markets
 CLASSES: dict[str, Any] = {"ppo": LeanPPO, "a2c": A2C, "dqn": DQN, "sac": SAC}
 DQN_TARGET_STEPS, OFF_POLICY_BATCH, REPLAY_STEPS = 10_000, 256, 500_000
-RESUMED = ("timesteps", "validations", "validation_seeds")  # settings that a resumed run may change
 N_THREADS = 1  # weights are the same for a seed and this number; more gain nothing at this size
 
 
@@ -53,7 +51,7 @@ class Run:
         Raises RecipeError for an algorithm that cannot learn the task, ConfigError, ValueError.
         """
         if resume is not None:
-            recipe = resumed_recipe(resume, recipe)
+            recipe = resumed_recipe(saved_card(resume), recipe)
         self.task = task_for(task, recipe)
         self.recipe = recipe
         self.interrupted = False
@@ -227,16 +225,14 @@ def _own_settings(recipe: Recipe) -> dict[str, Any]:
     )
 
 
-def resumed_recipe(path: Path, recipe: Recipe) -> Recipe:
-    """The settings that a saved learner has and keeps, with the length of `recipe`."""
+def saved_card(path: Path) -> dict[str, Any]:
+    """The card of the policy to go on with. Raises RecipeError."""
     if not path.is_file():
         raise RecipeError(f"nothing to resume: there is no {path}")
     try:
-        saved = load_policy(path).card["training"]["recipe"]
-        own = Recipe(**{**saved, "hidden": tuple(saved["hidden"])})
-    except (PolicyError, KeyError, TypeError, ValueError) as error:
-        raise RecipeError(f"{path} does not tell how it was trained: {error}") from error
-    return replace(own, **{name: getattr(recipe, name) for name in RESUMED})
+        return load_policy(path).card
+    except PolicyError as error:
+        raise RecipeError(str(error)) from error
 
 
 def resumed(path: Path, env: VecEnv, recipe: Recipe) -> BaseAlgorithm:

@@ -9,10 +9,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optuna
 
 from rl.baselines import quoter
 from rl.config import TaskConfig
@@ -22,6 +21,9 @@ from rl.interrupt import Interrupt
 from rl.scores import Scores
 from strategies.registry import StrategyError, find_strategy, parse_parameters
 from strategies.tuning import Range
+
+if TYPE_CHECKING:
+    import optuna
 
 OBJECTIVES: dict[str, Callable[[Scores], float]] = {
     "sharpe": lambda scores: scores.sharpe,
@@ -49,7 +51,7 @@ class Search:
         return len(self.seeds) * self.task.episode_steps
 
     def searched(self) -> dict[str, Range]:
-        """Parameters and ranges. StrategyError when there are none or when one does not exist."""
+        """Parameters and ranges. StrategyError when there are none, or for one that cannot be."""
         strategy_class = find_strategy(self.strategy)
         ranges = getattr(strategy_class, "SEARCH", {}) if self.ranges is None else self.ranges
         if not ranges:
@@ -57,7 +59,13 @@ class Search:
                 f"{self.strategy} does not say what to tune: give --range KEY=LOW..HIGH, or its "
                 f"class a SEARCH as in strategies/skew.py"
             )
-        parse_parameters(self.strategy, strategy_class, [f"{name}=1" for name in ranges])
+        ends = [f"{name}={end}" for name, r in ranges.items() for end in (r.low, r.high)]
+        values = parse_parameters(self.strategy, strategy_class, ends)
+        texts = [name for name, value in values.items() if isinstance(value, str)]
+        if texts:
+            raise StrategyError(
+                f"{self.strategy}: {texts[0]} is a text, and only numbers are tuned"
+            )
         held = set(parse_parameters(self.strategy, strategy_class, self.fixed))
         found = {name: bounds for name, bounds in ranges.items() if name not in held}
         if not found:
@@ -127,9 +135,12 @@ def tune(
     The strategy's defaults are the first trial, so the best is never worse than they. Ctrl-C ends
     the search after the trial at hand with the best so far (KeyboardInterrupt when there is none).
     progress: called after each trial with the number done and the best value.
+    Raises OSError for a storage that cannot be opened, StrategyError.
     """
+    import optuna  # noqa: PLC0415 - optional, as below
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    stored = None if storage is None else optuna.storages.RDBStorage(f"sqlite:///{storage}")
+    stored = None if storage is None else _open(storage)
     try:
         return _tune(search, n_trials, stored, n_processes, progress)
     finally:
@@ -138,7 +149,20 @@ def tune(
             stored.engine.dispose()
 
 
+def _open(storage: Path) -> "optuna.storages.RDBStorage":
+    """The trials in a SQLite file, which is made where it is not there. Raises OSError."""
+    from optuna.storages import RDBStorage  # noqa: PLC0415
+
+    try:
+        return RDBStorage(f"sqlite:///{storage}")
+    except Exception as error:  # of SQLite, of SQLAlchemy or of Optuna: the first line says it
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise OSError(f"{storage} is no file of trials: {reason}") from error
+
+
 def _tune(search: Search, n_trials: int, stored: Any, n_processes: int, progress: Any) -> Tuned:
+    import optuna  # noqa: PLC0415
+
     study = optuna.create_study(
         study_name=search.name(), storage=stored, direction="maximize", load_if_exists=True
     )
@@ -155,6 +179,8 @@ def _tune(search: Search, n_trials: int, stored: Any, n_processes: int, progress
             callbacks=[lambda study, _: _tell(study, progress, interrupt)],
         )
     complete = _complete(study)
+    if not complete and not interrupt.requested:
+        raise StrategyError(f"{search.strategy} refused all that was tried: search another range")
     if not complete:
         raise KeyboardInterrupt
     first = complete[0]
@@ -169,7 +195,7 @@ def _tune(search: Search, n_trials: int, stored: Any, n_processes: int, progress
 
 
 def _tell(
-    study: optuna.Study, progress: Callable[[int, float], None], interrupt: Interrupt
+    study: "optuna.Study", progress: Callable[[int, float], None], interrupt: Interrupt
 ) -> None:
     done = len(_complete(study))
     if done:  # a refused trial has no value
@@ -178,17 +204,19 @@ def _tell(
         study.stop()
 
 
-def _complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+def _complete(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
 
 
-def _try(search: Search, trial: optuna.Trial, n_processes: int) -> float:
+def _try(search: Search, trial: "optuna.Trial", n_processes: int) -> float:
     """The objective at one point; parameters that the strategy refuses are no trial."""
+    from optuna import TrialPruned  # noqa: PLC0415
+
     parameters = _rounded({name: _suggest(trial, name, r) for name, r in search.searched().items()})
     try:
         scores = score(search.contestant(parameters), search.task, search.seeds, n_processes)
     except StrategyError as error:
-        raise optuna.TrialPruned(str(error)) from error
+        raise TrialPruned(str(error)) from error
     value = OBJECTIVES[search.objective](scores)
     if np.isnan(value):
         raise StrategyError(
@@ -197,7 +225,7 @@ def _try(search: Search, trial: optuna.Trial, n_processes: int) -> float:
     return value
 
 
-def _suggest(trial: optuna.Trial, name: str, bounds: Range) -> float:
+def _suggest(trial: "optuna.Trial", name: str, bounds: Range) -> float:
     if bounds.whole:
         return trial.suggest_int(name, int(bounds.low), int(bounds.high), log=bounds.log)
     return trial.suggest_float(name, bounds.low, bounds.high, log=bounds.log)

@@ -18,7 +18,8 @@ from strategies.history import OWN_QUOTE
 from strategies.strategy import Quote, View
 
 OFFSET_MAX = 10  # ticks from the tightest quote
-QUANTITY_MAX = 10  # lots a side
+QUANTITY_MAX = 10  # units a side
+UNIT_LOTS_MAX = 1_000
 SHIFT_STEP, N_SHIFTS = 0.25, 17  # ticks; the middle one is no shift
 HALF_SPREAD_MIN, HALF_SPREAD_STEP, N_HALF_SPREADS = 0.5, 0.25, 11  # ticks
 SLACK = 1e-9  # ticks: 0.1 * 3 must not round as 0.30000000000000004
@@ -47,20 +48,21 @@ MULTI_DISCRETE, BOX, QUOTE = (
 
 
 @kernel
-def write_quote(kind, actions, i, history, position_max, skew, quote):
+def write_quote(kind, actions, i, history, position_max, skew, unit_lots, quote):
     """Write the OWN_QUOTE that an action asks for: ticks and lots, price 0 where there is none.
 
     kind: ActionKind as int. actions: float64 (n, 3), or (n, 4) for QUOTE; i: which of them.
     history: HISTORY of what was observed last. A side is cut so that position_max lots cannot be
-    exceeded. skew: ticks that the reservation price moves for each lot of position.
+    exceeded. skew: ticks that the reservation price moves for each unit of position. unit_lots: an
+    action's quantity counts units of so many lots; one of QUOTE counts lots.
     """
     position = history.position
     if kind == QUOTE:
         bid, ask = int(actions[i, 0]), int(actions[i, 2])
         bid_lots, ask_lots = int(actions[i, 1]), int(actions[i, 3])
     else:
-        bid, ask = prices(kind, actions[i, 0], actions[i, 1], history, skew)
-        bid_lots = ask_lots = quantity_of(kind, actions[i, 2])
+        bid, ask = prices(kind, actions[i, 0], actions[i, 1], history, skew / unit_lots)
+        bid_lots = ask_lots = quantity_of(kind, actions[i, 2]) * unit_lots
     bid_lots = min(bid_lots, position_max - position)
     ask_lots = min(ask_lots, position_max + position)
     has_bid, has_ask = bid_lots > 0 and bid > 0, ask_lots > 0 and 0 < ask <= PRICE_MAX
@@ -108,19 +110,27 @@ def offset_of(number):
 
 @kernel
 def quantity_of(kind, number):
-    """Lots: the third number of every action but QUOTE."""
+    """Units: the third number of every action but QUOTE."""
     if kind == BOX:
         number = floor(0.5 * (QUANTITY_MAX - 1) * (number + 1.0) + 0.5)
     return min(max(int(number), 0), QUANTITY_MAX - 1) + 1
 
 
 class Actions:
-    """The quotes of one live policy."""
+    """The quotes of one live policy; position_max, skew and quantities count units of unit_lots."""
 
-    def __init__(self, kind: str = "multi_discrete", *, position_max: int = 50, skew: float = 0.3):
+    def __init__(
+        self,
+        kind: str = "multi_discrete",
+        *,
+        position_max: int = 50,
+        skew: float = 0.3,
+        unit_lots: int = 1,
+    ) -> None:
         self.kind = action_kind(kind)
-        self.position_max = position_max
+        self.position_max = position_max * unit_lots  # lots
         self.skew = float(skew)
+        self.unit_lots = unit_lots
         self._quote = np.zeros(1, OWN_QUOTE)[0]
 
     def quote(self, action: Sequence[float] | npt.NDArray[Any], view: View, history: Any) -> Quote:
@@ -133,7 +143,9 @@ class Actions:
         if not all(map(isfinite, numbers[0].tolist())):
             raise ValueError(f"an action is finite numbers, not {numbers[0].tolist()}")
         limit = min(self.position_max, view.position_max or self.position_max)
-        write_quote(int(self.kind), numbers, 0, history, limit, self.skew, self._quote)
+        write_quote(
+            int(self.kind), numbers, 0, history, limit, self.skew, self.unit_lots, self._quote
+        )
         bid_price, bid_lots, ask_price, ask_lots = self._quote.item()
         return Quote(bid_price or None, bid_lots, ask_price or None, ask_lots)
 

@@ -84,11 +84,11 @@ def new_histories(n: int) -> npt.NDArray[Any]:
 @kernel
 def observe_rows(depths, accounts, owns, time_left_s, histories, predictor, columns, out):
     """What n traders observe: (n,) of DEPTH, ACCOUNT, OWN_QUOTE, float64, HISTORY -> out float32
-    (n, n_columns). Row i is what `Features` gives that trader alone, byte for byte.
+    (n, n_columns), in units of one lot. Row i is what `Features` gives that trader alone, byte for byte.
     """
     values = np.empty(N_FEATURES, np.float32)
     for i in range(len(depths)):
-        observe(depths[i], accounts[i], owns[i], time_left_s[i], histories[i], predictor, values)
+        observe(depths[i], accounts[i], owns[i], time_left_s[i], 1, histories[i], predictor, values)
         choose(values, columns, out, i)
 
 
@@ -96,12 +96,17 @@ class Features:
     """The observations of one live trader, one after the other."""
 
     def __init__(
-        self, features: str | Sequence[str] = "default", predictor: Floats | None = None
+        self,
+        features: str | Sequence[str] = "default",
+        predictor: Floats | None = None,
+        unit_lots: int = 1,
     ) -> None:
+        """unit_lots: own position and orders are told in units of so many lots."""
         self.names = feature_names(features)
         self.history = new_histories(1)[0]
         self._columns = feature_columns(features)
         self._predictor = check_predictor(predictor)
+        self._unit_lots = unit_lots
         self._own = np.zeros(1, OWN_QUOTE)[0]
         self._values = np.zeros(N_FEATURES, np.float32)
 
@@ -115,6 +120,7 @@ class Features:
             view.account,
             own,
             view.time_left_s,
+            self._unit_lots,
             self.history,
             self._predictor,
             self._values,

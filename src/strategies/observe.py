@@ -10,7 +10,7 @@ from strategies.history import GRID_NS, N_GRID, remember, turn_page, where_same
 FEATURE_MAX = 5.0  # every feature lies within -+ this, whatever the market does
 ONE_SECOND, FIVE_SECONDS = 4, 20  # points of the grid back
 N_LEVELS_SUMMED = 5  # levels a side in the depth features
-POSITION_SCALE = 50.0  # lots that reach the bound of `inventory`
+POSITION_SCALE = 50.0  # units that reach the bound of `inventory`
 TIME_LEFT_MAX_S = 250.0  # an open-ended session has at most this left
 SPREAD_UNKNOWN = 100  # ticks, while a side is empty
 
@@ -95,16 +95,17 @@ SHIFTS = np.array([shift for _, _, shift in FEATURES])
 
 
 @kernel
-def observe(depth, account, own, time_left_s, history, predictor, values):
+def observe(depth, account, own, time_left_s, unit_lots, history, predictor, values):
     """Fold one observation into `history` and write all its features, float32 (N_FEATURES,).
 
     depth: DEPTH, own quotes included. account: ACCOUNT. own: OWN_QUOTE, what rests of the trader's
-    quote now. time_left_s: until the run ends, may be inf. predictor: float64 (n_hidden, n_inputs +
+    quote now. time_left_s: until the run ends, may be inf. unit_lots: the trader's own lots are told
+    in units of so many. predictor: float64 (n_hidden, n_inputs +
     2), see `write_score`; no rows when there is none.
     """
     remember(depth, account, own, history)
     write_market_features(depth, own, history, values)
-    write_private_features(own, history, time_left_s, values)
+    write_private_features(own, history, time_left_s, unit_lots, values)
     write_score(predictor, values)
     turn_page(depth, own, history)
 
@@ -188,19 +189,19 @@ def signed_root(value):
 
 
 @kernel
-def write_private_features(own, history, time_left_s, values):
+def write_private_features(own, history, time_left_s, unit_lots, values):
     """The trader's own state: position, its cost, time, and its quote with its place in the queue."""
     position = history.position
     mid = 0.5 * history.mid_twice
-    put(values, INVENTORY, signed_root(position / POSITION_SCALE))
-    put(values, POSITION, position)
+    put(values, INVENTORY, signed_root(position / unit_lots / POSITION_SCALE))
+    put(values, POSITION, position / unit_lots)
     distance = mid - history.entry if position > 0 else history.entry - mid
     put(values, ENTRY_DISTANCE, distance if position != 0 else 0.0)
     put(values, TIME_LEFT, min(time_left_s, TIME_LEFT_MAX_S) / TIME_LEFT_MAX_S)
     put(values, OWN_BID_AWAY, mid - own.bid_price if own.bid_price != 0 else 0.0)
     put(values, OWN_ASK_AWAY, own.ask_price - mid if own.ask_price != 0 else 0.0)
-    put(values, OWN_BID_LOTS, own.bid_quantity)
-    put(values, OWN_ASK_LOTS, own.ask_quantity)
+    put(values, OWN_BID_LOTS, own.bid_quantity / unit_lots)
+    put(values, OWN_ASK_LOTS, own.ask_quantity / unit_lots)
     put(values, OWN_BID_AHEAD, sqrt(history.bid_ahead))
     put(values, OWN_ASK_AHEAD, sqrt(history.ask_ahead))
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from strategies.features import PREDICTOR_INPUTS, feature_names
+from strategies.features import PREDICTOR_INPUTS, check_predictor, feature_names
 from strategies.network import MlpNetwork, OnnxNetwork, choices
 from strategies.observe import FEATURES
 
@@ -25,7 +25,14 @@ Floats = npt.NDArray[np.float32]
 CARD_FORMAT = 1
 CARD_NAME, WEIGHTS_NAME = "onebook.json", "weights.npz"
 ONNX_CARD_KEY = "onebook"
-CARD_KEYS = ("format", "features", "feature_table", "output", "task")
+CARD_KEYS = {
+    "format": int,
+    "features": str | list,
+    "feature_table": list,
+    "output": dict,
+    "task": dict,
+}
+ADVICE = "copy the file again, or train anew"
 
 
 class PolicyError(ValueError):
@@ -96,7 +103,7 @@ def _load_zip(path: Path) -> Policy:
                 )
             card = _read_card(path, archive.read(CARD_NAME))
             weights = _read_weights(path, archive.read(WEIGHTS_NAME))
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
         raise PolicyError(f"{path} is no policy: {error}") from error
     try:
         network = MlpNetwork(weights, str(card.get("activation", "relu")))
@@ -112,9 +119,13 @@ def _read_weights(path: Path, content: bytes) -> list[Floats]:
             layers = [stored[f"layer_{i}"].astype(np.float32) for i in range(len(stored.files))]
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise PolicyError(f"{path}: {WEIGHTS_NAME} cannot be read: {error}") from error
-    if not all(np.isfinite(layer).all() for layer in layers):
-        raise PolicyError(f"{path}: its weights are not all finite; the training went astray")
+    _check_finite(path, layers)
     return layers
+
+
+def _check_finite(path: Path, numbers: Sequence[Floats]) -> None:
+    if not all(np.isfinite(some).all() for some in numbers):
+        raise PolicyError(f"{path}: its weights are not all finite; the training went astray")
 
 
 def _load_onnx(path: Path) -> Policy:
@@ -139,6 +150,8 @@ def _load_onnx(path: Path) -> Policy:
     card = _read_card(path, content.encode())
     network = OnnxNetwork(session)
     _check_sizes(path, card, network.n_inputs, network.n_outputs)
+    # ONNX Runtime shows its weights to nobody; one that is no number spoils every answer
+    _check_finite(path, [network(np.zeros(network.n_inputs, np.float32))])
     return Policy(network, card)
 
 
@@ -146,16 +159,21 @@ def _read_card(path: Path, content: bytes) -> dict[str, Any]:
     try:
         card = json.loads(content)
     except ValueError as error:
-        raise PolicyError(f"{path}: its card is not JSON: {error}") from error
-    if not isinstance(card, dict) or any(key not in card for key in CARD_KEYS):
-        raise PolicyError(f"{path}: its card lacks one of {', '.join(CARD_KEYS)}")
+        raise PolicyError(f"{path}: its card is not JSON ({error}): {ADVICE}") from error
+    if not isinstance(card, dict):
+        raise PolicyError(f"{path}: its card is no JSON object: {ADVICE}")
+    wrong = [key for key, kind in CARD_KEYS.items() if not isinstance(card.get(key), kind)]
+    if wrong:
+        raise PolicyError(f"{path}: its card lacks {wrong[0]!r}, or it is damaged: {ADVICE}")
     if card["format"] != CARD_FORMAT:
         raise PolicyError(f"{path} has format {card['format']}; this version reads {CARD_FORMAT}")
+    predicts = card["task"].get("predictor")
     try:
         table = feature_table(card["features"])
+        check_predictor(np.array(predicts, np.float64) if predicts else None)
+        _n_outputs(card["output"])
     except (ValueError, TypeError) as error:
-        raise PolicyError(f"{path}: {error}") from error
-    predicts = card["task"].get("predictor")
+        raise PolicyError(f"{path}: its card: {error}: {ADVICE}") from error
     table_before = card.get("predictor_table")
     changed = predicts and table_before != feature_table(PREDICTOR_INPUTS)
     if card["feature_table"] != table or changed:
@@ -169,13 +187,23 @@ def feature_table(features: str | Sequence[str]) -> list[list[Any]]:
     return [scaled[name] for name in feature_names(features)]
 
 
+def _n_outputs(output: dict[str, Any]) -> int:
+    """How many numbers an action is read from. Raises ValueError, TypeError for what no card says."""
+    kind = output.get("kind")
+    if kind == "box":
+        low, high = (np.array(output.get(name), np.float64) for name in ("low", "high"))
+        fits = low.ndim == 1 and low.shape == high.shape and np.isfinite(high - low).all()
+        if fits and (low < high).all() and isinstance(output.get("squashed"), bool):
+            return len(low)
+    sizes: Any = output.get("sizes")
+    whole = isinstance(sizes, list) and all(type(size) is int and size > 0 for size in sizes)
+    if whole and kind in ("choices", "joint"):
+        return sum(sizes) if kind == "choices" else prod(sizes)
+    raise ValueError(f"no policy has the output {output}")
+
+
 def _check_sizes(path: Path, card: dict[str, Any], n_inputs: int, n_outputs: int) -> None:
-    output = card["output"]
-    if output["kind"] == "box":
-        wanted = len(output["low"])
-    else:
-        wanted = (prod if output["kind"] == "joint" else sum)(output["sizes"])
-    n_features = len(card["feature_table"])
+    n_features, wanted = len(card["feature_table"]), _n_outputs(card["output"])
     if (n_inputs, n_outputs) != (n_features, wanted):
         raise PolicyError(
             f"{path} maps {n_inputs} numbers to {n_outputs}, its card says {n_features} to {wanted}"

@@ -1,5 +1,7 @@
 """What a live run tells its user: one line now and then, and the summary at the end."""
 
+from collections import Counter
+from collections.abc import Iterable
 from math import ceil
 from typing import Any
 
@@ -82,11 +84,17 @@ def summary_text(name: str, metrics: Metrics, run: LiveRun, client: ExchangeClie
         ("largest drawdown", f"{metrics.max_drawdown:.4f}"),
         ("answer time, ms", f"p50 {latency['p50']}, p99 {latency['p99']}"),
         ("refusals", ", ".join(f"{k} {v}" for k, v in run.trader.refusals.items()) or "none"),
-        ("errors", "; ".join(client.errors) or "none"),
+        ("errors", counted(client.errors) or "none"),
     ]
     width = max(len(label) for label, _ in rows)
     lines = [f"{label:<{width}}  {value}" for label, value in rows]
     return "\n".join([f"{name} on {run.desk.symbol}, {metrics.duration_s:.1f} s", *lines])
+
+
+def counted(sentences: Iterable[str]) -> str:
+    """Each sentence once, with how often it was said: a lost exchange is missed again and again."""
+    counts = Counter(sentences)
+    return "; ".join(text if n == 1 else f"{text} ({n} times)" for text, n in counts.items())
 
 
 def _or_dash(value: float | None, form: str) -> str:

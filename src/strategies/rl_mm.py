@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from exchange.engine.records import ACCOUNT, DEPTH
-from strategies.actions import Actions
+from strategies.actions import UNIT_LOTS_MAX, Actions
 from strategies.features import Features
 from strategies.policy import Policy, PolicyError, load_policy
 from strategies.strategy import Quote, View
@@ -25,25 +25,34 @@ class RLMarketMaker:
 
     It must be asked at the pace at which it was trained (250 ms of market time unless its card says
     otherwise): its features remember what was seen at the decisions before.
+    It can be asked for more than it was trained to trade: with unit_lots=3 it counts in threes, and
+    what was one lot are three. docs/RESULTS.md shows what that does to P&L and Sharpe.
     Raises ValueError for a file that is missing, foreign, or does not fit this version.
     """
 
     model_path: str = ""  # the policy that ships with the repository unless given
     client_id: str = "rl"  # a name in logs and reports; the exchange knows traders by their keys
+    unit_lots: int = 0  # lots traded for each lot of its training; 0: as in its training
     policy: Policy = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not 0 <= self.unit_lots <= UNIT_LOTS_MAX:
+            raise ValueError(f"unit_lots is 0 .. {UNIT_LOTS_MAX} lots, not {self.unit_lots}")
         path = self.model_path or SHIPPED_POLICY
         self.policy = load_policy(path)
         task = self.policy.card["task"]
         try:
+            unit_lots = self.unit_lots or int(task.get("unit_lots", 1))
             self._actions = Actions(
-                task["action"], position_max=int(task["position_max"]), skew=float(task["skew"])
+                task["action"],
+                position_max=int(task["position_max"]),
+                skew=float(task["skew"]),
+                unit_lots=unit_lots,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise PolicyError(f"{path}: the task on its card: {error!r}") from error
         self._warm_up()
-        self._features = Features(self.policy.features, self.policy.predictor)
+        self._features = Features(self.policy.features, self.policy.predictor, unit_lots)
 
     def _warm_up(self) -> None:
         """Compile, or load, all that a decision needs: a market does not wait for the first one."""
