@@ -31,6 +31,7 @@ from rl.page import check_writable, write_page
 from rl.provenance import provenance
 from strategies.registry import StrategyError
 from strategies.rl_mm import RLMarketMaker
+from strategies.strategy import DecisionError
 
 PLAIN_WIDTH = 160  # of tables that go into a file or a pipe
 MAIN = {"sharpe": "Sharpe", "pnl": "P&L", "reward": "reward", "max_drawdown": "drawdown"}
@@ -62,6 +63,9 @@ def main() -> int:
     except (StrategyError, ConfigError, OSError) as error:
         print(f"backtest: {error}", file=sys.stderr)
         return 2
+    except DecisionError as error:
+        print(f"backtest: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("backtest: stopped", file=sys.stderr)
         return 130

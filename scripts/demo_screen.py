@@ -1,12 +1,15 @@
 """The demo's screen: the top of the book, the newest trades, what each strategy earns."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.layout import Layout
+from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -104,6 +107,17 @@ class Show:
                 "-" if latency is None else f"{latency:.1f}",
             )
         return table
+
+
+@contextmanager
+def shown(show: Show, console: Console) -> Iterator[None]:
+    """Draw it four times a second; without a terminal once, at the end."""
+    try:
+        with Live(show, console=console, refresh_per_second=4):
+            yield
+    finally:
+        if not console.is_terminal:  # rich ends its last line in a terminal only
+            console.line()
 
 
 class _Fixed:

@@ -36,11 +36,14 @@ def main() -> int:
     try:
         plan = read_plan(arguments)
         if arguments.out is not None:
-            check_writable(arguments.out)
+            check_out(arguments.out)
         result = judge(plan, n_processes=arguments.processes, say=console.print)
     except (ValueError, OSError) as error:
         print(f"judge_policy: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("judge_policy: stopped", file=sys.stderr)
+        return 130
     result |= {"seconds": round(time.perf_counter() - start, 1), **provenance()}
     for market, found in result["markets"].items():
         show(console, market, found, result["baselines"])
@@ -90,6 +93,14 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
     )
 
 
+def check_out(path: Path) -> None:
+    """Raise OSError where no result can be written; nothing is left there before there is one."""
+    is_new = not path.exists()
+    check_writable(path)
+    if is_new:
+        path.unlink()
+
+
 def read_seeds(text: str) -> range:
     """FIRST-LAST, both included."""
     first, _, last = text.partition("-")
@@ -119,8 +130,10 @@ def show(console: Console, market: str, result: Any, baselines: Any) -> None:
     console.print(table)
 
 
-def interval(value: dict[str, float]) -> str:
-    """Mean and interval."""
+def interval(value: dict[str, Any]) -> str:
+    """Mean and interval; a dash for what nobody knows."""
+    if value["mean"] is None:
+        return "-"
     return f"{value['mean']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
 
 

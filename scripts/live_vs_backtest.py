@@ -36,10 +36,12 @@ from strategies.client import ExchangeClient
 from strategies.errors import ExchangeError
 from strategies.live_record import LiveRecord, record_live
 from strategies.registry import StrategyError
+from strategies.strategy import DecisionError
 
 SYMBOL = "SIM"
 MINUTES_MAX = 10_000
 STEPS_PER_MINUTE = 240
+NEWS_EACH_MS = 60  # of market time at most: some times between two decisions
 PLAIN_WIDTH = 160  # of a table that goes into a file or a pipe
 
 
@@ -63,7 +65,7 @@ def main() -> int:
     except (StrategyError, OSError) as error:
         print(f"live_vs_backtest: {error}", file=sys.stderr)
         return 2
-    except (NotStarted, ExchangeError) as error:
+    except (NotStarted, ExchangeError, DecisionError) as error:
         print(f"live_vs_backtest: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -79,7 +81,7 @@ def main() -> int:
         print(json.dumps(report))
     else:
         show(Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH), report)
-    return 0 if report["within"] else 1
+    return 0 if report["within"] and report["same_pace"] else 1
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -119,6 +121,7 @@ async def trade(
         keys_file = Path(folder) / "keys.json"
         market = ["--symbols", SYMBOL, "--seed", str(arguments.seed), "--accounts", "1"]
         market += ["--speed", str(arguments.speed), "--port", "0", "--keys-file", str(keys_file)]
+        market += ["--publish-ms", str(min(20.0, NEWS_EACH_MS / arguments.speed))]
         exchange, url = await start_exchange(*market)
         try:
             own = next(a for a in read_keys(keys_file).accounts if a.role == "trader")

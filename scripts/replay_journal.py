@@ -47,6 +47,7 @@ def main() -> int:
         with ExitStack() as stack:
             file = JournalFile(arguments.journal)
             stack.callback(file.close)
+            check_arguments(file, arguments)
             session = Session(file, arguments, stack)
             session.run()
             report = session.report()
@@ -97,6 +98,24 @@ def until(text: str) -> tuple[int | None, int | None]:
         raise argparse.ArgumentTypeError(f"{text!r} is neither 1200 nor 90.5s") from None
 
 
+def check_arguments(file: JournalFile, arguments: argparse.Namespace) -> None:
+    """Before anything is written. Raises JournalDamagedError, ValueError."""
+    if arguments.csv is not None and is_part_of(file.path, arguments.csv):
+        raise ValueError(f"{arguments.csv} is the journal itself: name another file with --csv")
+    if arguments.account is not None:
+        entries = (entry for block in file.blocks() for entry in block.read())
+        known = dict.fromkeys(entry.told["name"] for entry in entries if entry.fact == "account")
+        if arguments.account not in known:
+            raise ValueError(f"no account {arguments.account!r}; there are {', '.join(known)}")
+
+
+def is_part_of(journal: Path, path: Path) -> bool:
+    """Whether a path leads to a journal, or to a file that SQLite keeps beside it."""
+    own, other = journal.resolve(), path.resolve()
+    parts = [own.with_name(own.name + end) for end in ("", "-wal", "-shm", "-journal")]
+    return other in parts or (other.exists() and other.samefile(own))  # a hard link
+
+
 class Session:
     """A journal applied again, and what it tells on the way."""
 
@@ -112,25 +131,22 @@ class Session:
         self._tells = arguments.story
         self._fills: Any = None
         self._n_fills = 0
-        if arguments.csv is not None:
-            file_out = stack.enter_context(arguments.csv.open("w", newline=""))
-            self._fills = csv.writer(file_out)
         self._lobster: list[LobsterFiles] = []
         if arguments.lobster is not None:
             self._lobster = [
                 LobsterFiles(arguments.lobster, own, self.venue.markets[row], stack)
                 for row, own in enumerate(self.venue.instruments)
             ]
+        if arguments.csv is not None:
+            file_out = stack.enter_context(arguments.csv.open("w", newline=""))
+            self._fills = csv.writer(file_out)
         self.replay.before = self._note
         self.venue.listeners.append(self._hear)
         self.venue.log.on_fill = self._fill
 
     def run(self) -> None:
-        """Apply it. Raises JournalError; ValueError when there is no account of the wanted name."""
+        """Apply it. Raises JournalError."""
         self.replay.run(*self.limits)
-        known = [account.name for account in self.venue.accounts.values()]
-        if self._wanted is not None and self._wanted not in known:
-            raise ValueError(f"no account {self._wanted!r}; there are {', '.join(known)}")
 
     def report(self) -> dict[str, Any]:
         """What --json prints. Money, prices and quantities are decimal strings."""

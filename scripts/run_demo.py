@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.live import Live
 
 import demo_screen
 from exchange.keys import read_keys
 from exchange.simulation.presets import PRESETS
 from exchange_process import NotStarted, start_child, start_exchange, stop
+from run_interface import PORTS, SEEDS, SPEEDS, number, whole
 from strategies.errors import ExchangeError
 from strategies.registry import STRATEGIES
 from strategies.rest import RestClient
@@ -116,10 +116,10 @@ async def watch(
 async def run(arguments: argparse.Namespace, show: demo_screen.Show) -> dict[str, Any]:
     """The whole demo; returns its facts. No process is left behind."""
     stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # HUP: the terminal is closed
-        if signal.getsignal(number) == signal.SIG_IGN:  # nohup
+    for which in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # HUP: the terminal is closed
+        if signal.getsignal(which) == signal.SIG_IGN:  # nohup
             continue
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(which, stopping.set)
     with tempfile.TemporaryDirectory(prefix="onebook-demo-") as folder:
         keys_file = Path(folder) / "keys.json"
         exchange, url = await unless(stopping, start_market(arguments, keys_file))
@@ -182,9 +182,11 @@ def parse_arguments() -> argparse.Namespace:
         "--strategies", default=DEFAULT_STRATEGIES, help=f"of {', '.join(STRATEGIES)} (%(default)s)"
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="default")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--speed", type=float, default=1.0, help="x wall time (%(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    parser.add_argument("--seed", type=whole(*SEEDS), default=1)
+    parser.add_argument(
+        "--speed", type=number(*SPEEDS), default=1.0, help="x wall time (%(default)s)"
+    )
+    parser.add_argument("--port", type=whole(*PORTS), default=0, help="default: any free one")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="default: a temporary file")
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="save the last screen")
     arguments = parser.parse_args()
@@ -196,12 +198,10 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--strategies: each one once, as each has the account of its name")
     if arguments.duration is not None and not 0 < arguments.duration < inf:
         parser.error("--duration must be above 0")
-    if not 0 < arguments.speed < inf:
-        parser.error("--speed must be above 0")
-    if arguments.seed < 0 or not 0 <= arguments.port < 2**16:
-        parser.error("--seed is 0 or more, --port within 0 .. 65535")
     if arguments.picture is not None and not arguments.picture.absolute().parent.is_dir():
         parser.error(f"--picture: there is no folder {arguments.picture.parent}")
+    if arguments.picture is not None and arguments.picture.is_dir():
+        parser.error(f"--picture: {arguments.picture} is a folder, not a file")
     if arguments.journal is None:
         arguments.journal = Path(tempfile.mkdtemp(prefix="onebook-session-")) / "demo.journal"
     elif arguments.journal.exists():
@@ -222,7 +222,7 @@ def main() -> int:
             console.print(
                 "Starting the exchange (the first time, its rules are compiled: a minute)."
             )
-            with Live(show, console=console, refresh_per_second=4):
+            with demo_screen.shown(show, console):
                 result = asyncio.run(run(arguments, show))
     except (NotStarted, ExchangeError) as error:
         console.print(f"run_demo: {error}", style="red")

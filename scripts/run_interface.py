@@ -32,6 +32,7 @@ from patience import patience
 DEFAULTS = Settings()
 ACCOUNTS_MAX = 252
 SYMBOLS_MAX = 32
+PORTS, SEEDS, SPEEDS = (0, 65_535), (0, 2**62), (0.001, 1_000.0)  # lowest, highest
 MARKET_ARGUMENTS = (
     *("symbols", "preset", "seed", "replay", "format", "orderbook"),
     *("maker_fee_ppm", "taker_fee_ppm"),
@@ -119,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
     where = parser.add_argument_group("where it listens")
     where.add_argument("--host", default="127.0.0.1", help="address (default %(default)s)")
     where.add_argument(
-        "--port", type=whole(0, 65_535), default=DEFAULT_PORT, help="0: any (default %(default)s)"
+        "--port", type=whole(*PORTS), default=DEFAULT_PORT, help="0: any (default %(default)s)"
     )
     where.add_argument("--keys-file", type=Path, default=default_keys_path(), help="(%(default)s)")
     where.add_argument(
@@ -129,7 +130,7 @@ def parser() -> argparse.ArgumentParser:
     market = parser.add_argument_group("what is traded")
     market.add_argument("--symbols", type=symbols, default=["SIM"], help="A,B,... (default SIM)")
     market.add_argument("--preset", choices=sorted(PRESETS), default="default")
-    market.add_argument("--seed", type=whole(0, 2**62), default=1, help="(default %(default)s)")
+    market.add_argument("--seed", type=whole(*SEEDS), default=1, help="(default %(default)s)")
     market.add_argument(
         "--replay", type=Path, metavar="FILE", help="a recording trades instead of the crowd"
     )
@@ -142,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     )
     market.add_argument("--taker-fee-ppm", type=int, default=0, metavar="PPM")
     time = parser.add_argument_group("how time passes")
-    time.add_argument("--speed", type=number(0.001, 1_000.0), default=1.0, help="x wall time")
+    time.add_argument("--speed", type=number(*SPEEDS), default=1.0, help="x wall time")
     time.add_argument("--lockstep", action="store_true", help="one step when all have answered")
     time.add_argument(
         "--lockstep-clients",

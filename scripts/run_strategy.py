@@ -25,9 +25,9 @@ from strategies.metrics import in_money
 from strategies.record import RecordFull
 from strategies.registry import STRATEGIES, StrategyError, describe_parameters, new_strategy
 from strategies.report import status_line, summary, summary_text
-from strategies.strategy import Strategy
+from strategies.strategy import DecisionError, Strategy
 
-LOGIN_EXIT, USAGE_EXIT, LOST_EXIT = 3, 2, 1
+FAILED_EXIT, LOGIN_EXIT, USAGE_EXIT, LOST_EXIT = 4, 3, 2, 1
 
 
 class UsageError(Exception):
@@ -113,6 +113,7 @@ async def trade(arguments: argparse.Namespace, strategy: Strategy) -> int:
         if arguments.lockstep != (clock["mode"] == "lockstep"):
             raise UsageError(f"the exchange runs in {clock['mode']} mode: see --lockstep")
         desk = await client.open(symbol)
+        warn_of_company(desk, symbol)
         run = LiveRun(client, desk, strategy)
         for what in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(what, run.stop)
@@ -123,12 +124,31 @@ async def trade(arguments: argparse.Namespace, strategy: Strategy) -> int:
         except (RecordFull, ExchangeError) as error:
             client.note(error)
             status = LOST_EXIT
+        except DecisionError as error:
+            client.note(error)
+            status = complain(error, FAILED_EXIT)
         finally:
             reporter.cancel()
             await asyncio.gather(reporter, return_exceptions=True)
             await run.finish()
         print_summary(arguments, run, client)
     return status
+
+
+def warn_of_company(desk: Desk, symbol: str) -> None:
+    """Say so when the account is not as fresh as the figures at the end may be taken for."""
+    account = desk.blotter.write_account()
+    if account["n_open"] > 0:
+        print(
+            f"run_strategy: this account has orders in {symbol} already. If another strategy trades "
+            "on it, they will pull each other's quotes: give each its own, see --account",
+            file=sys.stderr,
+        )
+    if account["position"] != 0:
+        print(
+            f"run_strategy: this account begins with a position of {account['position']} in {symbol}",
+            file=sys.stderr,
+        )
 
 
 async def listed_symbol(client: ExchangeClient, wanted: str | None) -> str:
@@ -173,7 +193,9 @@ def print_summary(arguments: argparse.Namespace, run: LiveRun, client: ExchangeC
 
 
 def main() -> int:
-    """0: done; 1: the exchange is not there or is lost; 2: wrong arguments; 3: not let in."""
+    """0: done; 1: the exchange is not there or is lost; 2: wrong arguments; 3: not let in; 4: the
+    strategy failed.
+    """
     arguments = parse_arguments()
     try:
         strategy = new_strategy(arguments.strategy, arguments.param)

@@ -1,4 +1,4 @@
-"""Train the predictor of short moves: `train_predictor.py --save-path models/predictor.json`.
+"""Train the predictor of short moves: `train_predictor.py --save-path models/my_predictor.json`.
 
 Data comes from generated markets, or with --task market=FILE from a recording. The figures are
 on held-out seeds (of a recording: on its test part), beside a logistic regression and a constant.
@@ -59,7 +59,8 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     """All options."""
     this = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    this.add_argument("--save-path", type=Path, default=Path("models/predictor.json"))
+    this.add_argument("--save-path", type=Path, default=Path("models/my_predictor.json"),
+                      help="(default %(default)s)")  # fmt: skip
     this.add_argument("--horizon", type=float, choices=HORIZONS_S, default=1.0,
                       help="seconds ahead of the one that is saved")  # fmt: skip
     this.add_argument("--markets", type=int, default=300, help="to train on, an episode each")

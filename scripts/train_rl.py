@@ -1,8 +1,8 @@
-"""Train a market maker: `train_rl.py --episodes 1000 --save-path models/rl_mm_agent`.
+"""Train a market maker: `train_rl.py --episodes 1000 --save-path models/my_agent`.
 
 Writes NAME.zip (a Stable-Baselines3 file that also holds the card and plain weights) and NAME.onnx.
 With several --seeds each run is saved under its own name and the best, by validation, as NAME.
-Ctrl-C ends training in good order: what was learned is validated and saved.
+Ctrl-C or SIGTERM ends training in good order: what was learned is validated and saved.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from rl.recipe import (
 )
 from strategies.features import PRESETS as FEATURES
 from strategies.features import feature_names
+from strategies.rl_mm import SHIPPED_POLICY
 
 SEED_MAX = 9_999
 PLAIN_WIDTH = 160  # of a table that goes into a file or a pipe
@@ -48,6 +49,7 @@ def main() -> int:
     if importlib.util.find_spec("stable_baselines3") is None:
         sys.exit("training needs PyTorch and Stable-Baselines3: pip install -e '.[rl]'")
     try:
+        arguments.save_path = policy_path(arguments.save_path)
         check_options(arguments)
         task, recipe = settings(arguments)
         train_all(task, recipe, arguments)
@@ -60,15 +62,21 @@ def main() -> int:
     return 0
 
 
+def policy_path(text: str) -> Path:
+    """Where the policy goes. Raises RecipeError for a folder, of which no file can be named."""
+    path = Path(text)
+    if text.endswith(os.sep) or path.is_dir() or with_ending(path, ".zip").is_dir():
+        raise RecipeError(f"--save-path {text!r} is a folder: name a file in it, as my_agent")
+    return path
+
+
 def check_options(arguments: argparse.Namespace) -> None:
     """What would else be found out after the training, or ignored. Raises RecipeError."""
-    folder = arguments.save_path.absolute().parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise RecipeError(f"--save-path: nothing can be written to {folder}: {error}") from error
+    check_folder("--save-path", arguments.save_path.absolute().parent)
+    if arguments.tensorboard is not None:
+        check_folder("--tensorboard", arguments.tensorboard)
+    if arguments.test_seeds != 0 and not 2 <= arguments.test_seeds <= len(TEST_SEEDS):
+        raise RecipeError(f"--test-seeds is 0 or 2 .. {len(TEST_SEEDS)}: a Sharpe needs two")
     changed = {name for name, _ in pairs(arguments.changes)}
     if "seed" in changed:
         raise RecipeError("--set seed: training seeds are given by --seeds")
@@ -81,13 +89,25 @@ def check_options(arguments: argparse.Namespace) -> None:
             )
 
 
+def check_folder(option: str, folder: Path) -> None:
+    """Make it, and raise RecipeError where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RecipeError(f"{option}: nothing can be written to {folder}: {error}") from error
+
+
 def parser() -> argparse.ArgumentParser:
     """All options."""
     this = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     length = this.add_mutually_exclusive_group()
     length.add_argument("--episodes", type=int, help="length of training, all markets together")
-    length.add_argument("--timesteps", type=int, help="the same in decisions")
-    this.add_argument("--save-path", type=Path, default=Path("models/rl_mm_agent"))
+    length.add_argument("--timesteps", type=int,
+                        help="the same in decisions; rounded up to whole rollouts, "
+                        "which have n_envs x n_steps of them")  # fmt: skip
+    this.add_argument("--save-path", default="models/my_agent", help="(default models/my_agent)")
     this.add_argument("--library", choices=("sb3", "rllib"), default="sb3")
     this.add_argument("--algorithm", choices=ALL_ALGORITHMS,
                       help="default: the preset's, ppo; appo and impala are RLlib's")  # fmt: skip
@@ -109,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
                       help="of --use-predictor, from train_predictor.py")  # fmt: skip
     this.add_argument("--tensorboard", type=Path, help="folder for TensorBoard's files")
     this.add_argument("--test-seeds", type=int, default=len(TEST_SEEDS),
-                      help="held-out markets for the scores on the card; 0: none")  # fmt: skip
+                      help="held-out markets for the scores on the card: 2 or more; 0: none")  # fmt: skip
     this.add_argument("--quiet", action="store_true", help="no progress bar")
     this.add_argument("--json", action="store_true", help="print one JSON object at the end")
     return this
@@ -190,6 +210,9 @@ def train_all(task: TaskConfig, recipe: Recipe, arguments: argparse.Namespace) -
     """One run a seed; the best stays as the save path."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else PLAIN_WIDTH)
     seeds = seeds_of(arguments.seeds)
+    if is_shipped(arguments.save_path):
+        print(f"{SHIPPED_POLICY}, which is shipped, will be replaced: git checkout brings it back",
+              file=sys.stderr)  # fmt: skip
     rows: list[dict[str, Any]] = []
     for seed in seeds:
         name = arguments.save_path if len(seeds) == 1 else seed_path(arguments.save_path, seed)
@@ -208,13 +231,14 @@ def train_all(task: TaskConfig, recipe: Recipe, arguments: argparse.Namespace) -
 def train_one(
     task: TaskConfig, recipe: Recipe, path: Path, arguments: argparse.Namespace
 ) -> tuple[dict[str, Any], bool]:
-    """Train with one seed and save; its figures, and whether Ctrl-C was pressed."""
+    """Train with one seed and save; its figures, and whether it was interrupted."""
     run = new_run(task, recipe, path, arguments)
+    tell_length(run.recipe)
     validation = run.learn()
-    n_test = 0 if run.interrupted else min(arguments.test_seeds, len(TEST_SEEDS))
+    n_test = 0 if run.interrupted else arguments.test_seeds
     scores: dict[str, Any] = {"validation": validation.summary()}
     files = run.save(path, scores)  # before the tests: Ctrl-C there loses no policy
-    if n_test > 1:
+    if n_test:
         scores["test"] = evaluate(run.policy(), run.task.on("test"), TEST_SEEDS[:n_test]).report()
         files = run.save(path, scores)
     run.close()
@@ -227,6 +251,13 @@ def train_one(
         **scores,
     }
     return row, run.interrupted
+
+
+def tell_length(recipe: Recipe) -> None:
+    """Say so when other than the asked-for number of decisions is trained."""
+    if recipe.algorithm in ALGORITHMS and recipe.whole_timesteps != recipe.timesteps:
+        print(f"{recipe.timesteps:,} decisions are rounded up to whole rollouts: "
+              f"{recipe.whole_timesteps:,}", file=sys.stderr)  # fmt: skip
 
 
 def new_run(task: TaskConfig, recipe: Recipe, path: Path, arguments: argparse.Namespace) -> Any:
@@ -247,6 +278,11 @@ def new_run(task: TaskConfig, recipe: Recipe, path: Path, arguments: argparse.Na
         return RllibRun(task, recipe, folder, resume=arguments.resume, cluster=cluster, **options)
     resume = with_ending(path, ".zip") if arguments.resume else None
     return Run(task, recipe, resume=resume, **options)
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether the policy that comes with OneBook would be replaced."""
+    return with_ending(path, ".zip").resolve() == SHIPPED_POLICY.resolve()
 
 
 def seed_path(path: Path, seed: int) -> Path:
@@ -282,8 +318,10 @@ def report(
 
 
 def figure(value: Any) -> str:
-    """A number, or a mean with its interval."""
+    """A number, or a mean with its interval; a dash for what nobody knows."""
     if isinstance(value, dict):
+        if value["mean"] is None:
+            return "-"
         return f"{value['mean']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
     return f"{value:.2f}"
 

@@ -23,6 +23,7 @@ from rl.page import check_writable
 from rl.provenance import provenance
 from rl.tune import OBJECTIVES, Search, Tuned, tune
 from strategies.registry import StrategyError
+from strategies.strategy import DecisionError
 from strategies.tuning import Range
 
 END_MAX = 1_000_000_000  # of a range
@@ -42,6 +43,9 @@ def main() -> int:
     except (StrategyError, ConfigError, OSError) as error:
         print(f"tune_strategy: {error}", file=sys.stderr)
         return 2
+    except DecisionError as error:
+        print(f"tune_strategy: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("tune_strategy: stopped before the first trial was done", file=sys.stderr)
         return 130

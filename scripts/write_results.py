@@ -149,7 +149,11 @@ def verdict(market: str, found: Json) -> str:
     """Which baselines are beaten, lost to, or neither, by Sharpe and by reward."""
     parts = []
     for figure in ("sharpe", "reward"):
-        differences = {name: of[figure] for name, of in found["paired"].items()}
+        differences = {
+            name: of[figure]
+            for name, of in found["paired"].items()
+            if of[figure]["mean"] is not None
+        }
         beaten = [name for name, of in differences.items() if of["low"] > 0]
         lost = [name for name, of in differences.items() if of["high"] < 0]
         words = f"beats {len(beaten)} of {len(differences)} tuned baselines"
@@ -296,13 +300,15 @@ def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def interval(value: Json) -> str:
-    """Mean and interval."""
+    """Mean and interval; a dash for what nobody knows."""
+    if value["mean"] is None:
+        return "-"
     return f"{value['mean']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
 
 
 def marked(value: Json) -> str:
     """The same, bold where the interval excludes 0."""
-    sure = value["low"] > 0 or value["high"] < 0
+    sure = value["mean"] is not None and (value["low"] > 0 or value["high"] < 0)
     return f"**{interval(value)}**" if sure else interval(value)
 
 

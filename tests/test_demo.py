@@ -6,11 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+import demo_screen  # noqa: E402  scripts, not packages
+import run_demo  # noqa: E402
 
 
 def demo(*arguments: object, cache: Path | None = None) -> subprocess.Popen[str]:
@@ -43,6 +49,35 @@ def test_a_demo_trades_tells_what_it_did_and_its_journal_replays(tmp_path: Path)
         check=False,
     )
     assert replay.returncode == 0, replay.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (["--speed", "1e9"], "not within 0.001 .. 1000"),
+        (["--seed", "9" * 20], "not a whole number 0.."),
+        (["--port", "65536"], "not a whole number 0..65535"),
+        (["--picture", "/"], "is a folder"),
+    ],
+)
+def test_wrong_arguments_are_told_before_anything_starts(
+    wrong: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setattr(sys, "argv", ["run_demo.py", *wrong])
+    with pytest.raises(SystemExit):
+        run_demo.parse_arguments()
+    assert words in capsys.readouterr().err
+
+
+def test_without_a_terminal_what_follows_the_screen_has_a_line_of_its_own():
+    console = Console(file=StringIO())
+    with demo_screen.shown(demo_screen.Show("SIM", []), console):
+        pass
+    console.print("Replay")
+    assert console.file.getvalue().splitlines() == ["starting ... 0 s", "Replay"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exchange.engine.accounts import set_default_limits
 from exchange.simulation.presets import new_simulated_markets
 from market_kit import state
 from rl.baselines import quoter, run_episodes
 from rl.batch import MarketBatch
-from rl.config import DERIVED_SEEDS_MIN, TaskConfig, episode_seed
+from rl.config import DERIVED_SEEDS_MIN, ConfigError, TaskConfig, episode_seed
 from rl.rewards import TERMS
 from rl.step import AGENT
 from strategies.actions import Actions, action_kind
@@ -68,6 +69,7 @@ def test_the_first_market_of_a_seed_is_the_simulated_market_of_that_seed():
     batch = MarketBatch(2, TaskConfig(market="volatile"), [SEED, 8])
     batch.reset()
     markets = new_simulated_markets(2, [SEED, 8], preset="volatile")
+    set_default_limits(markets, AGENT)
     assert [state(market) for market in batch.markets] == [state(market) for market in markets]
 
 
@@ -299,10 +301,26 @@ def test_wrong_actions_and_seeds_are_refused():
         MarketBatch(2, seeds=[1])
     with pytest.raises(ValueError, match="whole numbers"):
         MarketBatch(1, seeds=[-1])
+    with pytest.raises(ValueError, match="whole numbers"):
+        MarketBatch(1, seeds=[1.7])
+    with pytest.raises(ConfigError, match="a batch has at most"):
+        MarketBatch(10**9)
+    with pytest.raises(ConfigError, match="predictor: "):
+        MarketBatch(1, predictor=np.ones(3))
     with pytest.raises(ValueError, match="n_threads is at least 1, not -1"):
         MarketBatch(1, n_threads=-1)
     with pytest.raises(ValueError, match="unknown action"):
         action_kind("dance")
+
+
+@pytest.mark.parametrize("mask", [[True], [[True, True, True]], [0, 1, 2], [1, 0, 1]])
+def test_a_mask_has_a_truth_for_every_row(mask: Any):
+    batch = MarketBatch(3)
+    batch.reset()
+    with pytest.raises(ValueError, match=r"a mask is bool \(3,\)"):
+        batch.reset(np.array(mask))
+    with pytest.raises(ValueError, match=r"a mask is bool \(3,\)"):
+        batch.step([[0, 0, 0]] * 3, np.array(mask))
 
 
 # --- the market as configured ----------------------------------------------------------------------

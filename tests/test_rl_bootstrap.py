@@ -7,6 +7,7 @@ from rl.bootstrap import (
     BOOTSTRAP_SEED,
     N_RESAMPLES,
     mean_interval,
+    plain,
     resamples,
     sharpe,
     sharpe_difference,
@@ -44,8 +45,21 @@ def test_two_episodes_of_which_each_is_drawn_half_the_time():
 
 
 def test_what_never_varies_has_no_sharpe():
-    assert sharpe(np.full(5, 3.0)) == 0.0
-    assert sharpe_interval(np.full(5, 3.0)) == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    for pnl in (np.full(5, 3.0), np.full(3, 0.1)):  # the mean of which is not 0.1 but for rounding
+        assert np.isnan(sharpe(pnl))
+        found = sharpe_interval(pnl)
+        assert np.isnan([found["mean"], found["low"], found["high"]]).all()
+        assert plain(found) == {"mean": None, "low": None, "high": None}
+    assert np.isnan(sharpe_difference(np.arange(5.0), np.full(5, 3.0))["mean"])
+
+
+def test_a_resample_that_does_not_vary_is_left_out():
+    pnl = np.array([7.25, 8.0, 9.5])  # never below 7, so no resample has a Sharpe of 0
+    found = sharpe_interval(pnl)
+    assert found["mean"] == sharpe(pnl)
+    assert 3 < found["low"] < found["mean"] < found["high"]
+    two = sharpe_interval(np.array([1.0, 2.0]))  # half of the resamples are one of them twice
+    assert two["low"] == two["high"] == pytest.approx(two["mean"])
 
 
 def test_an_episode_without_a_value_counts_nothing():

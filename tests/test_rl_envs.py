@@ -63,10 +63,29 @@ def test_an_episode_ends_by_truncation_and_tells_how_it_went():
     assert info["summary"]["l"] == 5
     assert info["summary"]["seed"] == SEED
     assert info["summary"]["r"] == info["summary"]["reward"]
-    with pytest.raises(gymnasium.error.ResetNeeded, match="has ended"):
+    with pytest.raises(gymnasium.error.ResetNeeded, match="after an end"):
         env.step(np.array([1, 1, 2]))
     env.reset()
     env.step(np.array([1, 1, 2]))
+
+
+def test_one_market_needs_a_reset_and_an_action_of_three_numbers():
+    env = MarketMakingEnv()
+    with pytest.raises(gymnasium.error.ResetNeeded, match="before the first step"):
+        env.step(np.array([1, 1, 2]))
+    env.reset(seed=SEED)
+    for action in (0, [1, 2], [[1, 2, 3]], None):
+        with pytest.raises(ValueError, match="an action is 3 numbers, not"):
+            env.step(action)
+    env.step([1, 1, 2])
+
+
+def test_a_choice_beyond_the_last_is_the_last():
+    far, last = MarketMakingEnv(), MarketMakingEnv()
+    for env in (far, last):
+        env.reset(seed=SEED)
+    asked = far.step(np.array([99, -3, 2.9])), last.step(np.array([10, 0, 2]))
+    assert asked[0][0].tobytes() == asked[1][0].tobytes()
 
 
 def test_one_market_is_a_row_of_a_batch():
@@ -236,7 +255,15 @@ def test_a_task_survives_its_way_through_json(tmp_path):
         ({"overrides": {"value_sd": -1.0}}, "not within"),
         ({"ranges": {"value_sd": [0.3, 0.1]}}, "not \\[lowest, highest\\]"),
         ({"features": "all"}, "unknown features 'all'"),
-        ({"action": "dance"}, "unknown action 'dance'"),
+        ({"features": ["spread", "mid_skew", "spread"]}, "feature 'spread' is given twice"),
+        ({"action": "dance"}, "'dance': choose of multi_discrete, box, reservation$"),
+        ({"action": "quote"}, "unknown action 'quote'"),
+        ({"reward": {}}, "pays nothing"),
+        ({"reward": {"fees": 0, "equity_change": 0.0}}, "pays nothing"),
+        ({"predictor": "x"}, "predictor: could not convert"),
+        ({"predictor": [1, 2, 3]}, "predictor: .* shape \\(3,\\)"),
+        ({"predictor": [[1], [2, 3]]}, "predictor: "),
+        ({"predictor": 3}, "predictor: "),
         ({"reward": {"luck": 1.0}}, "unknown reward term 'luck'"),
         ({"reward": {"equity_change": float("nan")}}, "not finite"),
         ({"reward": {"terminal_position_squared": 1.0}}, "needs the feature time_left"),

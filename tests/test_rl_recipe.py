@@ -43,6 +43,7 @@ def test_no_number_is_other_than_finite(value: Any) -> None:
         ("teacher_quantity", 11, "not 11"),
         ("teacher_half_spread", -1, "teacher_half_spread lies within 0 .. 10"),
         ("lesson_steps", 0, "lesson_steps lies within 1"),
+        ("n_envs", 100_000, "n_envs lies within 1 .. 10000, not 100000"),
         ("batch_size", 1, "batch_size lies within 2"),
         ("seed", -1, "seed lies within 0 .. 9999"),
         ("timesteps", 0, "timesteps lies within 1"),
@@ -55,8 +56,21 @@ def test_a_number_out_of_its_bounds_is_refused(name: str, value: Any, said: str)
     assert "\n" not in str(refusal.value)
 
 
+def test_a_run_is_whole_rollouts() -> None:
+    recipe = with_settings(Recipe(), {"n_envs": 8, "n_steps": 4, "timesteps": 65})
+    assert recipe.whole_timesteps == 96
+    assert with_settings(recipe, {"algorithm": "dqn"}).whole_timesteps == 72
+    assert with_settings(recipe, {"timesteps": 64}).whole_timesteps == 64
+
+
+def test_what_an_update_remembers_is_bounded() -> None:
+    for settings in ({"n_envs": 10_000, "n_steps": 1_000}, {"n_steps": 100_000}):
+        with pytest.raises(RecipeError, match=r"an update needs 2 \.\. 4,000,000 decisions"):
+            with_settings(Recipe(), settings)
+
+
 def test_an_update_needs_two_decisions() -> None:
-    with pytest.raises(RecipeError, match="at least 2 decisions"):
+    with pytest.raises(RecipeError, match=r"needs 2 \.\."):
         with_settings(Recipe(), {"n_envs": 1, "n_steps": 1})
     assert with_settings(Recipe(), {"n_envs": 1, "n_steps": 2}).n_envs == 1
 

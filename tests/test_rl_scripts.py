@@ -1,6 +1,8 @@
 """The scripts that search, judge and predict: what is wrong is said in one line, before the work."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -128,3 +130,24 @@ def test_a_card_that_cannot_be_judged_is_found_before_the_work(
         line = only_line(run("judge_policy.py", *words))
         assert str(path) in line
         assert said in line
+
+
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_ctrl_c_ends_the_judge_with_its_processes_and_leaves_no_result(
+    tmp_path: Path, n_processes: int
+) -> None:
+    pytest.importorskip("optuna", reason="needs the extra tune")
+    words = ["--tuning-seeds", "10", "--budget", "200000", "--out", str(tmp_path / "out.json")]
+    command = [sys.executable, str(SCRIPTS / "judge_policy.py"), *words]
+    command += ["--processes", str(n_processes)]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as judge:
+        assert judge.stderr is not None
+        assert judge.stderr.readline().startswith("tuned symmetric")  # seven more searches to come
+        os.killpg(judge.pid, signal.SIGINT)  # as a terminal sends it: to the workers too
+        _, said = judge.communicate(timeout=20)  # when the last process has closed the pipe
+    assert judge.returncode == 130, said
+    assert said.splitlines()[-1] == "judge_policy: stopped"
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []

@@ -21,7 +21,7 @@ onnx = pytest.importorskip("onnx", reason="export needs the extra rl")
 from stable_baselines3 import PPO
 
 from rl.batch import MarketBatch
-from rl.config import TaskConfig
+from rl.config import ConfigError, TaskConfig
 from rl.evaluate import evaluate, greedy
 from rl.export import as_policy
 from rl.imitation import SkewTeacher
@@ -31,6 +31,9 @@ from rl.train import Run, card_of
 from strategies.policy import load_policy
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+import train_rl
+
 TASK = TASKS["tuned"].change(episode_steps=50)
 TINY = Recipe(
     timesteps=1_024,
@@ -124,19 +127,22 @@ def test_resuming_another_task_is_refused(run: Run, tmp_path: Path) -> None:
         Run(TASK, TINY, resume=tmp_path / "nowhere.zip", shown=False)
 
 
-def test_an_interrupt_ends_training_early_and_what_was_learned_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_training_early_and_what_was_learned_is_kept(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     run = Run(TASK, with_settings(TINY, {"timesteps": 4_096, "validations": 16}), shown=False)
     judge = run.judge
 
     def interrupted_judge(model: Any) -> Scores:
         if not run.validation.history:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return judge(model)
 
     run.validation._judge = interrupted_judge
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     run.learn()
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
     assert run.interrupted
     assert run.model.num_timesteps < 4_096
     path, _ = run.save(tmp_path / "agent")
@@ -254,6 +260,19 @@ def test_paired_differences_need_the_same_seeds_and_find_a_better_policy() -> No
         paired(better, Scores(np.arange(1, 401), pnl, pnl, pnl))
 
 
+def test_a_policy_that_never_trades_has_no_sharpe_and_can_still_be_searched_for() -> None:
+    idle = Scores(np.arange(9), np.zeros(9), np.zeros(9), np.zeros(9))
+    assert idle.report()["sharpe"] == {"mean": None, "low": None, "high": None}
+    assert paired(idle, idle)["sharpe"]["mean"] is None
+    assert (idle.sharpe, idle.summary()["sharpe"]) == (0, 0)
+    assert train_rl.figure(idle.report()["sharpe"]) == "-"
+
+
+def test_a_score_that_nothing_predicts_is_not_trained_on() -> None:
+    with pytest.raises(ConfigError, match="always 0 without a predictor"):
+        Run(TASK.change(features="default+predictor"), TINY, shown=False)
+
+
 def test_the_script_trains_saves_and_reports(tmp_path: Path) -> None:
     settings = {"training": {**TINY.as_dict(), "validations": 1}, "task": {"episode_steps": 50}}
     (tmp_path / "run.json").write_text(json.dumps(settings))
@@ -263,6 +282,8 @@ def test_the_script_trains_saves_and_reports(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     result = json.loads(done.stdout)
     assert [row["seed"] for row in result["runs"]] == [0, 1]
+    assert [row["steps"] for row in result["runs"]] == [512, 512]
+    assert "300 decisions are rounded up to whole rollouts: 512" in done.stderr
     assert result["runs"][0]["test"]["n_seeds"] == 5
     best = (tmp_path / f"agent_seed{result['best_seed']}.zip").read_bytes()
     assert (tmp_path / "agent.zip").read_bytes() == best
@@ -302,6 +323,18 @@ def test_the_script_says_what_is_not_there(tmp_path: Path) -> None:
         (("--set", "seed=7"), "training seeds are given by --seeds"),
         (("--resume", "--set", "gamma=0.5"), "leave out gamma"),
         (("--task", "reward=3"), "wrong type"),
+        (("--task", 'predictor="x"'), "predictor: could not convert"),
+        (("--task", 'features="default+predictor"'), "always 0 without a predictor"),
+        (("--save-path", ""), "'' is a folder"),
+        (("--save-path", "."), "'.' is a folder"),
+        (("--save-path", ".."), "'..' is a folder"),
+        (("--save-path", "/"), "'/' is a folder"),
+        (("--save-path", "/tmp"), "'/tmp' is a folder"),
+        (("--save-path", "models/"), "'models/' is a folder"),
+        (("--tensorboard", __file__), f"nothing can be written to {__file__}"),
+        (("--test-seeds", "-4"), "--test-seeds is 0 or 2 .. 1000"),
+        (("--test-seeds", "1"), "--test-seeds is 0 or 2 .. 1000"),
+        (("--n-envs", "1000000000", "--timesteps", "100"), "n_envs lies within 1 .. 10000"),
     ],
 )
 def test_what_would_be_found_out_too_late_or_ignored_is_refused(
@@ -310,4 +343,19 @@ def test_what_would_be_found_out_too_late_or_ignored_is_refused(
     command = [sys.executable, str(ROOT / "scripts" / "train_rl.py"), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
-    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_shipped_policy_is_replaced_only_by_name_and_the_script_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train_rl.parser().parse_args([]).save_path == "models/my_agent"
+    assert "rl_mm_agent" not in train_rl.parser().format_help()
+    assert not train_rl.is_shipped(ROOT / "models" / "my_agent")
+    assert train_rl.is_shipped(ROOT / "models" / "rl_mm_agent.zip")
+    monkeypatch.setattr(train_rl, "SHIPPED_POLICY", tmp_path / "rl_mm_agent.zip")
+    words = ["--save-path", str(tmp_path / "rl_mm_agent"), "--algorithm", "dqn"]
+    monkeypatch.setattr(sys, "argv", ["train_rl.py", *words, "--task", "action=box"])
+    assert train_rl.main() == 2, "dqn has no box: refused after the warning"
+    warning, _ = capsys.readouterr().err.splitlines()
+    assert warning.endswith("will be replaced: git checkout brings it back")

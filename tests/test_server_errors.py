@@ -100,6 +100,28 @@ async def test_unreadable_and_refused_orders_name_their_fault_and_leave_the_mark
         assert all_but_events(stage) == before
 
 
+WORDS: list[tuple[dict[str, Any], str]] = [
+    *((ORDER | {"quantity": text}, "quantity must be a decimal") for text in ("-5", "1e3")),
+    (ORDER | {"quantity": "9" * 28}, "up to 15 digits"),
+    (ORDER | {"quantity": "9" * 29}, "quantity has more than 28 characters"),
+    (ORDER | {"quantity": 5}, "quantity must be a string, in quotes"),
+    (ORDER | {"side": "BUY"}, "side must be 'buy' or 'sell'"),
+    (ORDER | {"post_only": 1}, "post_only must be true or false"),
+    (ORDER | {"deadline_ms": "5"}, "deadline_ms must be a whole number"),
+    (ORDER | {"{account}": 4}, "{account} is not a field of this request"),
+    ({"symbol": "SIM", "side": "buy", "price": "100.00"}, "quantity is missing"),
+]
+
+
+async def test_what_is_wrong_with_a_field_is_told_in_words_for_people():
+    async with serving() as stage:
+        trader = stage.trader()
+        for body, words in WORDS:
+            _, answer = await trader.call("POST", "/v1/orders", body)
+            assert words in answer["error"]["message"]
+            assert "pattern" not in answer["error"]["message"]
+
+
 async def test_refusals_by_a_limit_name_the_limit():
     async with serving(Settings(position_max=10, n_open_max=2)) as stage:
         trader = stage.trader()

@@ -97,17 +97,19 @@ def test_accounts_that_are_there_already_keep_their_keys_or_get_some(tmp_path: P
         ),
     ],
 )
-def test_a_file_that_holds_no_keys_is_told_without_its_content(
-    content: str, words: str, tmp_path: Path
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_file_that_holds_no_keys_is_told_without_its_content_and_never_replaced(
+    content: str, words: str, fresh: bool, tmp_path: Path
 ):
     path = tmp_path / "keys.json"
     path.write_text(content)
     path.chmod(0o600)
-    with pytest.raises(KeysFileError, match=words) as told, hold_keys(path, fresh=False):
+    with pytest.raises(KeysFileError, match=words) as told, hold_keys(path, fresh=fresh):
         pass
-    assert "--new-keys" in str(told.value)
+    assert "--new-keys" not in str(told.value)
     assert "hush" not in str(told.value)
     assert path.read_text() == content
+    assert [*tmp_path.iterdir()] == [path], "no lock file beside what is not ours"
 
 
 def test_keys_that_others_may_have_read_are_not_taken(tmp_path: Path):
@@ -136,6 +138,8 @@ def test_numbers_of_simulated_participants_and_doubles_are_refused(tmp_path: Pat
     write_keys(path, KeysFile(url=URL, ws_url=WS_URL, accounts=[own]))
     with pytest.raises(KeysFileError, match="simulated"), hold_keys(path, fresh=False):
         pass
+    with hold_keys(path, fresh=True) as keys:
+        assert keys.kept is None
     with pytest.raises(ValueError, match="two accounts have the same name"):
         KeysFile(url=URL, ws_url=WS_URL, accounts=[own, own])
 

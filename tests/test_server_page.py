@@ -296,6 +296,46 @@ async def test_everything_has_a_label_and_fits_a_phone(browser):
             assert await user.see("document.documentElement.scrollHeight <= innerHeight"), tab
 
 
+# Of what a selector finds: what its panel, or the bar of figures, or the window cuts.
+CUT = """[...document.querySelectorAll('%s')].filter(element => {
+    const own = element.getBoundingClientRect();
+    const box = element.parentElement.closest('.figures, .panel').getBoundingClientRect();
+    const bottom = Math.min(box.bottom, innerHeight), right = Math.min(box.right, innerWidth);
+    return own.width === 0 || own.bottom > bottom || own.right > right;
+}).map(element => element.id)"""
+
+
+@pytest.mark.parametrize("size", [(1366, 650), (1366, 768), (1400, 900), (1920, 1080), (390, 844)])
+async def test_no_window_cuts_what_a_trader_needs(browser, size: tuple[int, int]):
+    view = {"viewport": {"width": size[0], "height": size[1]}}
+    async with serving() as stage, new_user(browser, stage.url, **view) as user:
+        maker = await make_market(stage)
+        await open_trader(user, stage)
+        if size[0] < 760:
+            await user.page.click('#phone-tabs [data-tab="trade"]')
+        await maker.order("sell", "100.02", "380")
+        await maker.order("sell", "150.00", "1")
+        await user.page.fill("#quantity", "400")
+        await user.page.click('[data-side="buy"]')
+        await user.until("onebook.position.position === '400'")
+        await stage.trader("third").order("buy", "150.00", "1")
+        await user.until("document.querySelector('#pnl').textContent === '+19992.00'")
+        await user.page.fill("#price", "99.00")
+        await user.page.click('[data-side="buy"]')
+        await user.until("onebook.orders.length === 1")
+        await user.page.select_option("#time-in-force", "gtd")
+        await user.page.fill("#quantity", "-5")
+        await user.page.click('[data-side="buy"]')
+        await user.until(_notice_has("ticket", "quantity must be a decimal"))
+
+        needed = "#pnl, #position, #arm, .sides button, #cancel-all, #flatten, #ticket-notice"
+        assert await user.see(CUT % needed) == []
+        if size[0] < 760:
+            await user.page.click('#phone-tabs [data-tab="orders"]')
+        region = "document.querySelector('#orders-region')"
+        assert await user.see(f"{region}.scrollWidth <= {region}.clientWidth"), "a column is cut"
+
+
 async def test_an_order_is_made_and_canceled_with_a_finger_on_a_phone(browser):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
     async with serving() as stage, new_user(browser, stage.url, **phone) as user:

@@ -16,6 +16,8 @@ import aiohttp
 import pytest
 
 from exchange.keys import AccountKey, KeysFile, read_keys, write_keys
+from exchange.server.kept_keys import hold_keys
+from exchange.server.run import EXIT_CANNOT_START, Choices, _serve
 from server_kit import serving
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "run_interface.py"
@@ -66,7 +68,21 @@ def test_a_port_in_use_is_a_message_and_exit_code_2(tmp_path: Path):
         ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 2
     assert "cannot listen on 127.0.0.1" in ended.stderr
+    assert "Is another exchange running there?" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1", "a..b"])
+async def test_only_a_port_in_use_is_blamed_on_another_exchange(
+    host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    async with serving() as stage:
+        choices = Choices(host, 0, 0, tmp_path / "keys.json", False, False, None, 0)
+        with hold_keys(choices.keys_file, fresh=False) as keys:
+            assert await _serve(stage.exchange, keys, 0, choices) == EXIT_CANNOT_START
+    said = capsys.readouterr().err
+    assert f"cannot listen on {host}:0: " in said
+    assert "another exchange" not in said
 
 
 @pytest.mark.parametrize(

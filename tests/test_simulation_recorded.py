@@ -281,6 +281,7 @@ def test_compressed_files_are_read_as_plain_ones(write, tmp_path):
         ("lobster", "2.0,1,11,5,100000,1\n1.0,1,12,5,100000,1\n", "line 2: its time is before"),
         ("lobster", "1.0,1,11,0,100000,1\n", "line 1: size 0 is not"),
         ("lobster", "1.0,1,11,5,-100,1\n", "line 1: price -100 is not"),
+        ("lobster", "1.0,1,11,5,1e20,1\n", "line 1: price 1e+20 is not"),
         ("lobster", "nan,1,11,5,100,1\n", "line 1: its time is not within a day"),
         ("lobster", "1.0,5,0,5,100000,1\n", "has no order with a price"),
         ("databento", "a,b\n1,2\n", "not a Databento CSV: no column ts_event"),

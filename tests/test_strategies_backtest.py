@@ -8,6 +8,7 @@ import pytest
 
 from exchange.engine.door import Door
 from exchange.engine.records import DEPTH, Markets, new_markets
+from exchange.server.settings import Settings
 from exchange.simulation.presets import new_simulated_markets
 from strategies.backtest import STEP_NS, Backtest, Entrant, run_backtest
 from strategies.mirror import BookMirror, Event
@@ -108,6 +109,32 @@ def test_time_left_and_volumes_are_shown() -> None:
 def test_two_strategies_cannot_share_an_account_in_one_market() -> None:
     with pytest.raises(ValueError, match="share one account"):
         Backtest(plain_market(), [Entrant(Script(), 4), Entrant(Script(), 4)], 1)
+
+
+def test_an_account_has_the_limits_that_the_exchange_gives() -> None:
+    markets = plain_market()
+    greedy = Script(Quote(9_990, 501), Quote(9_990, 500))
+    (trader,) = run_backtest(markets, [Entrant(greedy, 4)], 2)
+    assert greedy.views[0].position_max == Settings().position_max
+    assert dict(trader.refusals) == {"account_quantity_max": 1}
+    assert trader.n_orders == 1
+    markets["accounts"]["position_max"][0, 4] = 7  # own limits stay
+    run_backtest(markets, [Entrant(greedy, 4)], 1)
+    assert greedy.views[-1].position_max == 7
+
+
+@pytest.mark.parametrize(
+    ("account", "instrument", "said"),
+    [
+        (0, 0, "account 0 is no trader's: those are 4 .. 7"),
+        (-1, 0, "account -1 is no"),
+        (8, 0, "account 8 is no"),
+        (4, 1, "no market 1: there are 1"),
+    ],
+)
+def test_a_seat_that_does_not_exist_is_refused(account: int, instrument: int, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        run_backtest(plain_market(), [Entrant(Script(Quote()), account, instrument)], 1)
 
 
 def test_strategies_trade_in_different_markets_of_one_venue() -> None:

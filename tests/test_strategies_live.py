@@ -14,7 +14,7 @@ from strategies.live import LiveRun
 from strategies.registry import new_strategy
 from strategies.report import counted, status_line, summary
 from strategies.skew import SkewMaker
-from strategies.strategy import Quote, View
+from strategies.strategy import DecisionError, Quote, View
 from strategies.taker import RandomTaker
 from strategies.trader import Trader
 from tampering_proxy import tampering_proxy
@@ -172,7 +172,7 @@ async def test_a_strategy_that_fails_takes_its_run_with_it() -> None:
 
     async with live_exchange() as live, live.client() as client:
         run = LiveRun(client, await client.open("SIM"), Broken())
-        with pytest.raises(ValueError, match="not below ask"):
+        with pytest.raises(DecisionError, match="not below ask"):
             await run.run(5.0, 0.01)
 
 

@@ -81,6 +81,49 @@ async def test_an_interrupt_cancels_the_orders_and_prints_the_summary(tmp_path: 
     assert re.search(r"P&L +[+-]\d", out.decode())
 
 
+FAILING = """
+class Failing:
+    n_decisions = 0
+
+    def decide(self, view):
+        self.n_decisions += 1
+        from strategies.strategy import Quote
+        return Quote(view.best_bid - 5 // (3 - self.n_decisions), 1)
+"""
+
+
+async def test_a_strategy_that_fails_is_named_and_summed_up_and_leaves_no_orders(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "failing.py"
+    path.write_text(FAILING)
+    async with live_exchange(Settings(speed=20.0)) as live:
+        keys = write_keys_of(live, tmp_path)
+        status, out, err = await run("--strategy", f"{path}:Failing", "--keys-file", keys)
+        ledger = live.exchange.venue.ledger(0, live.accounts[0].account)
+    assert status == 4
+    assert err == (
+        "run_strategy: Failing.decide failed: ZeroDivisionError: integer division or modulo by "
+        f"zero ({path}, line 8)\n"
+    )
+    assert re.search(r"orders, fills, lots +[12], ", out), "the summary is told all the same"
+    assert ledger.n_open == 0
+
+
+async def test_who_trades_on_an_account_that_is_in_use_is_told_so(tmp_path: Path) -> None:
+    async with live_exchange(Settings(speed=20.0)) as live:
+        keys = write_keys_of(live, tmp_path)
+        first = await start("--strategy", "symmetric", "--keys-file", keys)
+        account = live.accounts[0].account
+        while live.exchange.venue.ledger(0, account).n_open == 0:
+            await asyncio.sleep(0.02)
+        _, _, err = await run("--strategy", "skew", "--keys-file", keys, "--duration", "0.2")
+        first.terminate()
+        await first.communicate()
+    assert "this account has orders in SIM already" in err
+    assert "--account" in err
+
+
 async def test_a_lockstep_run_of_some_steps_ends_by_itself(tmp_path: Path) -> None:
     async with live_exchange(Settings(lockstep=True)) as live:
         keys = write_keys_of(live, tmp_path)

@@ -17,7 +17,15 @@ from strategies.glft import Glft, log_ratios
 from strategies.momentum import Momentum
 from strategies.registry import STRATEGIES, StrategyError, new_strategy
 from strategies.skew import SkewMaker
-from strategies.strategy import Quote, Resting, Take, View, decision, quote_around
+from strategies.strategy import (
+    DecisionError,
+    Quote,
+    Resting,
+    Take,
+    View,
+    decision,
+    quote_around,
+)
 from strategies.symmetric_mm import SymmetricMaker
 from strategies.taker import RandomTaker
 
@@ -87,7 +95,7 @@ def test_any_prices_make_a_quote_that_the_exchange_would_take(
         ({"bid_price": 5.0, "bid_quantity": 1}, "whole ticks"),
         ({"ask_price": 5, "ask_quantity": 0}, "above 0"),
         ({"ask_price": 5, "ask_quantity": 10**30}, "can be sent"),
-        ({"bid_price": -(10**30), "bid_quantity": 1}, "can be sent"),
+        ({"bid_price": 10**30, "bid_quantity": 1}, "can be sent"),
     ],
 )
 def test_a_quote_that_makes_no_sense_is_refused(fields: dict[str, Any], message: str) -> None:
@@ -316,5 +324,48 @@ def test_what_is_no_quote_is_named_to_its_author() -> None:
         def decide(self, view: View) -> Quote:
             return None  # type: ignore[return-value]
 
-    with pytest.raises(TypeError, match=r"Forgetful\.decide returned None, not a Quote"):
+    with pytest.raises(DecisionError, match=r"Forgetful\.decide returned None, not a Quote"):
         decision(Forgetful(), make_view())
+
+
+FAILING = """
+from helper_beside import price_of
+
+class Failing:
+    def decide(self, view):
+        bid = price_of(view)
+        return quote(bid)
+
+def quote(bid):
+    return bid / 0
+"""
+
+
+def test_a_failure_is_told_with_its_place_in_the_strategys_own_file(tmp_path: Path) -> None:
+    (tmp_path / "helper_beside.py").write_text("def price_of(view):\n    return view.best_bid\n")
+    path = tmp_path / "failing.py"
+    path.write_text(FAILING)
+    strategy = new_strategy(f"{path}:Failing")
+    with pytest.raises(DecisionError) as failed:
+        decision(strategy, make_view())
+    assert str(failed.value) == (
+        f"Failing.decide failed: ZeroDivisionError: division by zero ({path}, line 10)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ((99, None), "bid_quantity: prices and quantities are whole"),
+        ((-5, 1), "bid: a price is 1 tick or more, not -5"),
+        ((0, 1), "bid: a price is 1 tick or more, not 0"),
+    ],
+)
+def test_a_quote_that_no_exchange_reads_is_refused(numbers: tuple[Any, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Quote(*numbers)
+
+
+def test_a_quote_around_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"bid nan and ask 101\.0 must be numbers"):
+        quote_around(make_view(), float("nan"), 101.0, 1, 10)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from exchange.engine.records import FEE_UNITS
 from rl.contest import Episodes
+from strategies.backtest import STEP_NS
 from strategies.live_record import LiveRecord
 from strategies.metrics import equity
 from strategies.trader import Trader
@@ -23,6 +24,8 @@ Json = dict[str, Any]
 
 POINTS_PER_MINUTE = 20  # of the curves: one each 3 s
 MINUTE_NS = 60_000_000_000
+STEP_MS = STEP_NS / 1e6  # between two decisions of a backtest
+PACE_SLACK = 0.2  # a live run whose median is further from that is another experiment
 CENTRAL = (2.5, 97.5)  # percentiles: the central 95%
 PER_MINUTE = {"orders_per_minute": "n_orders", "fills_per_minute": "n_fills",
               "refusals_per_minute": "n_refusals", "lots_per_minute": "volume"}  # fmt: skip
@@ -71,7 +74,9 @@ def compare_live(record: LiveRecord, backtest: Episodes, minutes: int) -> Json:
     low, high = (figures["pnl_per_minute"][end] for end in ("low", "high"))
     single = _place(None, minutes_there.ravel())
     within = [single["low"] <= pnl <= single["high"] for pnl in live_minutes]
+    how = _how_it_ran(record)
     return {
+        "same_pace": abs(how["between_decisions_ms"]["p50"] / STEP_MS - 1) <= PACE_SLACK,
         "within": bool(low <= live["pnl_per_minute"] <= high),
         "figures": figures,
         "minutes": [
@@ -79,7 +84,7 @@ def compare_live(record: LiveRecord, backtest: Episodes, minutes: int) -> Json:
             for pnl in live_minutes
         ],
         "minute": {**single, "n_within": int(sum(within))},
-        "live": _how_it_ran(record),
+        "live": how,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rl import figures
-from rl.agreement import live_curves, minute_pnl
+from rl.agreement import STEP_MS, live_curves, minute_pnl
 from rl.contest import Episodes
 from rl.page import document, grid, what_was_run
 from rl.svg import Chart, bounds
@@ -46,6 +46,12 @@ def write_agreement(path: Path, report: Json, trader: Trader, backtest: Episodes
 
 def verdict(report: Json) -> str:
     """The result in one sentence."""
+    if not report["same_pace"]:
+        return (
+            f"{report['strategy']} decided every {amount(report['live']['between_decisions_ms']['p50'])} "
+            f"ms of market time and not every {amount(STEP_MS)} as its backtests: no comparison. "
+            "The machine does not keep up with this --speed."
+        )
     of = report["figures"]["pnl_per_minute"]
     lies = "lies within" if report["within"] else "does NOT lie within"
     return (

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from exchange.engine.accounts import set_default_limits
 from exchange.engine.participants import FlowKind
 from exchange.engine.records import TRAINING_MARKET, field_offset, new_markets
 from exchange.simulation.presets import (
@@ -24,15 +25,14 @@ from exchange.simulation.presets import (
     start_participants,
 )
 from exchange.simulation.step import advance
-from rl.config import OPENING, TaskConfig, episode_seed
+from rl.config import OPENING, ConfigError, TaskConfig, episode_seed, predictor_weights
 from rl.recorded import RecordedRows
-from rl.step import EPISODE, TASK, begin_rows, step_rows, step_rows_parallel
+from rl.step import AGENT, EPISODE, TASK, begin_rows, step_rows, step_rows_parallel
 from rl.step_recorded import begin_recorded_row, step_recorded_rows
 from strategies.actions import WIDTHS, ActionKind, action_kind
 from strategies.backtest import Advance
 from strategies.features import (
     Observations,
-    check_predictor,
     feature_columns,
     feature_names,
     new_histories,
@@ -41,6 +41,7 @@ from strategies.features import (
 Rows = npt.NDArray[np.bool_]
 Step = tuple[Observations, npt.NDArray[np.float32], Rows]
 EPISODE_FIELDS = EPISODE.names or ()
+BYTES_MAX = 2**33  # of all markets of a batch
 
 
 class MarketBatch:
@@ -73,12 +74,16 @@ class MarketBatch:
         self.n_threads = min(n_threads, numba.config.NUMBA_NUM_THREADS)
         self.feature_names = feature_names(self.config.features)
         self.stagger = stagger
-        self.seeds = _check_seeds(range(n) if seeds is None else seeds, n)
-        self.n_episodes = np.zeros(n, np.int64)  # begun so far, a row
-        self._all_begun = False
 
         self._recorded = RecordedRows(n, self.config) if self.config.is_recorded else None
         dtype = TRAINING_MARKET if self._recorded is None else self._recorded.dtype
+        if n * dtype.itemsize > BYTES_MAX:
+            raise ConfigError(
+                f"{n:,} markets of {dtype.itemsize:,} bytes: a batch has at most {BYTES_MAX:,}"
+            )
+        self.seeds = _check_seeds(range(n) if seeds is None else seeds, n)
+        self.n_episodes = np.zeros(n, np.int64)  # begun so far, a row
+        self._all_begun = False
         self.markets = np.zeros(n, dtype)
         self.histories = new_histories(n)
         self.episodes = np.zeros(n, EPISODE)
@@ -93,9 +98,9 @@ class MarketBatch:
         self._task = _task_record(self.config)
         self._weights = self.config.reward_weights
         self._columns = feature_columns(self.config.features)
-        if predictor is None and self.config.predictor:
-            predictor = np.array(self.config.predictor, np.float64)
-        self._predictor = check_predictor(predictor)
+        self._predictor = predictor_weights(
+            self.config.predictor if predictor is None else predictor
+        )
         self._all = np.ones(n, np.bool_)
         if self._recorded is None:
             # of silent markets no event is ever written: that part stays blank
@@ -109,15 +114,25 @@ class MarketBatch:
         """Begin the next episode in the rows of `mask`, (n,); without one, in all.
 
         seeds: new ones for those rows; their count of episodes starts anew. Returns the
-        observations of all rows, float32 (n, n_features).
+        observations of all rows, float32 (n, n_features). Raises ValueError for a mask that is not
+        bool (n,).
         """
-        rows = np.arange(self.n) if mask is None else np.asarray(mask).nonzero()[0]
+        rows = self._rows(mask).nonzero()[0]
         if seeds is not None:
             self.seeds[rows] = _check_seeds(seeds, len(rows))
             self.n_episodes[rows] = 0
         if len(rows):
             self._begin(rows)
         return self.observations
+
+    def _rows(self, mask: Rows | None) -> Rows:
+        """The rows that are meant. A mask that is none would be read beyond its end."""
+        if mask is None:
+            return self._all
+        rows = np.asarray(mask)
+        if rows.dtype != np.bool_ or rows.shape != (self.n,):
+            raise ValueError(f"a mask is bool ({self.n},), this one {rows.dtype} {rows.shape}")
+        return rows
 
     def _begin(self, rows: npt.NDArray[np.intp]) -> None:
         seeds = [episode_seed(int(self.seeds[i]), int(self.n_episodes[i])) for i in rows]
@@ -180,7 +195,8 @@ class MarketBatch:
 
         Returns (observations (n, n_features), rewards (n,), ended (n,)). A row that has ended must
         be reset before it steps on. Raises RuntimeError for one that has not been reset at all, and
-        ValueError for actions that are not finite numbers of that shape.
+        ValueError for actions that are not finite numbers of that shape and for a mask that is not
+        bool (n,).
         """
         return self._step(self._task, actions, mask)
 
@@ -197,7 +213,8 @@ class MarketBatch:
             raise ValueError(f"actions are ({self.n}, {width}), these {numbers.shape}")
         if not isfinite(np.vdot(numbers, numbers)):  # twice as quick as asking each one
             raise ValueError("actions are finite numbers (below 1e150); these hold others")
-        if not self._all_begun and not self.n_episodes[self._all if mask is None else mask].all():
+        rows = self._rows(mask)
+        if not self._all_begun and not self.n_episodes[rows].all():
             raise RuntimeError("reset a batch before its first step")
         arrays = (
             self.markets,
@@ -206,7 +223,7 @@ class MarketBatch:
             self._columns,
             self._predictor,
             numbers,
-            self._all if mask is None else mask,
+            rows,
             self.histories,
             self.episodes,
             self.observations,
@@ -277,7 +294,7 @@ class MarketBatch:
 def _check_seeds(seeds: Sequence[int], n: int) -> npt.NDArray[np.int64]:
     if len(seeds) != n:
         raise ValueError(f"{n} rows need as many seeds, not {len(seeds)}")
-    if any(not 0 <= int(seed) < 2**62 for seed in seeds):
+    if not all(isinstance(seed, (int, np.integer)) and 0 <= seed < 2**62 for seed in seeds):
         raise ValueError("seeds are whole numbers within 0 .. 2**62 - 1")
     return np.array([int(seed) for seed in seeds], np.int64)
 
@@ -315,6 +332,7 @@ def _blank_market(config: TaskConfig) -> npt.NDArray[np.uint8]:
     )
     set_parameters(markets, {**PRESETS[config.market], **overrides})
     start_participants(markets)
+    set_default_limits(markets, AGENT)
     markets["silent"] = 1  # accounts and depth tell an episode all
     return markets.view(np.uint8).ravel()
 

@@ -2,10 +2,12 @@
 
 Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13. The resamples depend on
 the number of episodes alone, so every figure of a report is drawn on the same ones, differences are
-paired by themselves, and a report comes out the same twice.
+paired by themselves, and a report comes out the same twice. NaN is what nobody knows: the Sharpe
+ratio of a P&L that never varies is no number, neither that of all episodes nor that of a resample.
 """
 
 from functools import lru_cache
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +24,12 @@ def mean_interval(values: Floats) -> Interval:
     """The mean of (n,), one value an episode, with its interval. NaN: the episode has no value."""
     values = np.asarray(values, np.float64)
     known = np.isfinite(values)
-    if not known.any():
-        return {"mean": float("nan"), "low": float("nan"), "high": float("nan")}
-    return _interval(float(values[known].mean()), _resampled_means(values))
+    mean = float(values[known].mean()) if known.any() else float("nan")
+    return _interval(mean, _resampled_means(values))
 
 
 def sharpe_interval(pnl: Floats) -> Interval:
-    """The Sharpe ratio across episodes, (n,), with its interval."""
+    """The Sharpe ratio across episodes, (n,), with its interval; NaN where there is none."""
     return _interval(sharpe(pnl), _resampled_sharpes(pnl))
 
 
@@ -39,9 +40,14 @@ def sharpe_difference(a: Floats, b: Floats) -> Interval:
 
 
 def sharpe(pnl: Floats) -> float:
-    """Mean over standard deviation (n - 1) across episodes, 0 when nothing varies."""
-    deviation = float(np.std(pnl, ddof=1))
-    return float(np.mean(pnl)) / deviation if deviation > 0 else 0.0
+    """Mean over standard deviation (n - 1) across episodes, NaN when nothing varies."""
+    varies = np.ptp(pnl) > 0  # a deviation may be of rounding alone
+    return float(np.mean(pnl) / np.std(pnl, ddof=1)) if varies else float("nan")
+
+
+def plain(interval: Interval) -> dict[str, float | None]:
+    """As JSON has it, which knows no NaN: what nobody knows is null."""
+    return {key: value if isfinite(value) else None for key, value in interval.items()}
 
 
 @lru_cache(maxsize=2)
@@ -71,7 +77,9 @@ def _resampled_means(values: Floats) -> Floats:
 
 
 def _resampled_sharpes(pnl: Floats) -> Floats:
-    """(N_RESAMPLES,); the squares are taken around the mean, where they keep their digits."""
+    """(N_RESAMPLES,), NaN where nothing varies; the squares are taken around the mean, where they
+    keep their digits.
+    """
     pnl = np.asarray(pnl, np.float64)
     n, center = len(pnl), float(np.mean(pnl))
     counts, away = resamples(n), pnl - center
@@ -80,11 +88,15 @@ def _resampled_sharpes(pnl: Floats) -> Floats:
     # what rounding leaves of no variance at all is not a standard deviation
     real = variances > 1e-12 * max(float((away**2).max()), 1e-300)
     deviations = np.sqrt(variances)
-    found: Floats = np.divide(center + shifts, deviations, out=np.zeros(len(shifts)), where=real)
+    found: Floats = np.divide(
+        center + shifts, deviations, out=np.full(len(shifts), np.nan), where=real
+    )
     return found
 
 
 def _interval(mean: float, found: Floats) -> Interval:
+    if np.isnan(found).all():
+        return {"mean": mean, "low": float("nan"), "high": float("nan")}
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.nanpercentile(found, [tail, 100 - tail])
     return {"mean": mean, "low": float(low), "high": float(high)}

@@ -1,10 +1,9 @@
 """From the episodes of several strategies to means, intervals and paired differences."""
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
-from rl.bootstrap import Interval, mean_interval, sharpe_difference, sharpe_interval
+from rl.bootstrap import mean_interval, plain, sharpe_difference, sharpe_interval
 from rl.contest import FIGURES, Episodes
 
 Json = dict[str, Any]
@@ -12,16 +11,16 @@ Json = dict[str, Any]
 
 def summarize(episodes: Episodes) -> Json:
     """Mean, low and high of each figure; `sharpe` is mean / sd of P&L across episodes."""
-    found: Json = {name: _plain(mean_interval(episodes[name])) for name in FIGURES}
-    found["sharpe"] = _plain(sharpe_interval(episodes["pnl"]))
+    found: Json = {name: plain(mean_interval(episodes[name])) for name in FIGURES}
+    found["sharpe"] = plain(sharpe_interval(episodes["pnl"]))
     found["pnl_sd"] = float(episodes["pnl"].std(ddof=1))
     return found
 
 
 def difference(a: Episodes, b: Episodes) -> Json:
     """a - b, episode by episode on the same seeds: mean, low and high of each figure."""
-    found: Json = {name: _plain(mean_interval(a[name] - b[name])) for name in FIGURES}
-    found["sharpe"] = _plain(sharpe_difference(a["pnl"], b["pnl"]))
+    found: Json = {name: plain(mean_interval(a[name] - b[name])) for name in FIGURES}
+    found["sharpe"] = plain(sharpe_difference(a["pnl"], b["pnl"]))
     return found
 
 
@@ -36,8 +35,3 @@ def compare(results: Mapping[str, Episodes], reference: str) -> Json:
             if name != reference
         },
     }
-
-
-def _plain(interval: Interval) -> dict[str, float | None]:
-    """JSON has no NaN: what nobody knows is null."""
-    return {key: value if isfinite(value) else None for key, value in interval.items()}

@@ -14,7 +14,7 @@ from exchange.simulation.presets import PRESETS as MARKETS
 from exchange.simulation.presets import check_overrides
 from exchange.simulation.recorded.read import FORMATS
 from rl.rewards import GUIDE, PRIVILEGED, TERMINAL, TERMS
-from strategies.actions import KINDS, UNIT_LOTS_MAX
+from strategies.actions import KINDS, UNIT_LOTS_MAX, ActionKind
 from strategies.features import check_predictor, feature_names
 
 STEPS_MAX = 10_000_000  # in one episode
@@ -22,6 +22,8 @@ LATENCY_STEPS_MAX = 8
 POSITION_MAX = 1_000_000  # lots
 PARTS = ("train", "validation", "test", "all")  # of a recording
 OPENING = ("open_price", "band_ticks")  # overrides that are not the participants': ticks
+# a policy's; quotes are for baselines over arrays: `MarketBatch.step_quotes`
+ACTIONS = tuple(name for name, kind in KINDS.items() if kind != ActionKind.QUOTE)
 
 # Hand-picked seeds lie below this; the episodes after a row's first have seeds above it, so that
 # training on many episodes never meets a seed that somebody tests on by name.
@@ -54,7 +56,7 @@ class TaskConfig:
     features: str | tuple[str, ...] = "default"  # a preset of strategies.features, or names
     predictor: Sequence[Sequence[float]] = ()  # weights behind the feature `score`
     # what is done
-    action: str = "multi_discrete"  # a kind of strategies.actions
+    action: str = "multi_discrete"  # of ACTIONS
     unit_lots: int = 1  # what the trader sees of itself and may do counts units of so many lots
     skew: float = 0.3  # ticks a unit: how far a reservation price leans by itself
     position_max: int = 50  # units: quotes are cut so that they cannot carry the position beyond it
@@ -69,10 +71,10 @@ class TaskConfig:
             object.__setattr__(self, "features", tuple(self.features))
         ranges = {name: tuple(bounds) for name, bounds in self.ranges.items()}
         object.__setattr__(self, "ranges", ranges)
-        predictor = tuple(tuple(float(weight) for weight in row) for row in self.predictor)
-        object.__setattr__(self, "predictor", predictor)
+        weights = predictor_weights(self.predictor)
+        object.__setattr__(self, "predictor", tuple(map(tuple, weights.tolist())))
         self._check_market()
-        self._check_predictor()
+        self._check_features()
         self._check_numbers()
         self._check_reward()
 
@@ -121,19 +123,20 @@ class TaskConfig:
                     raise ValueError(f"range of {name}: {list(bounds)} is not [lowest, highest]")
                 check_overrides({name: bounds[0]}, 1)
                 check_overrides({name: bounds[1]}, 1)
-            feature_names(self.features)
         except ValueError as error:
             raise ConfigError(str(error)) from error
         for name in ("maker_fee_ppm", "taker_fee_ppm"):
             most = MAKER_FEE_PPM_MAX if name == "maker_fee_ppm" else TAKER_FEE_PPM_MAX
             self._check_within(name, -most, most)
 
-    def _check_predictor(self) -> None:
-        if self.predictor:
-            try:
-                check_predictor(np.array(self.predictor, np.float64))
-            except ValueError as error:
-                raise ConfigError(str(error)) from error
+    def _check_features(self) -> None:
+        try:
+            names = feature_names(self.features)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if twice:
+            raise ConfigError(f"feature {twice[0]!r} is given twice")
 
     def _check_numbers(self) -> None:
         self._check_within("step_ns", 1_000_000, 60_000_000_000)
@@ -145,8 +148,8 @@ class TaskConfig:
         self._check_within("reward_scale", 1e-9, 1e9)
         self._check_within("equity_clip", 1e-9, 1e9)
         self._check_within("pnl_target", -1e9, 1e9)
-        if self.action not in KINDS:
-            raise ConfigError(f"unknown action {self.action!r}: choose of {', '.join(KINDS)}")
+        if self.action not in ACTIONS:
+            raise ConfigError(f"unknown action {self.action!r}: choose of {', '.join(ACTIONS)}")
 
     def _check_within(self, name: str, lowest: float, highest: float) -> None:
         value = getattr(self, name)
@@ -161,6 +164,8 @@ class TaskConfig:
                 raise ConfigError(f"unknown reward term {name!r}: choose of {', '.join(TERMS)}")
             if not np.isfinite(weight):
                 raise ConfigError(f"weight {weight} of {name} is not finite")
+        if not any(self.reward.values()):
+            raise ConfigError("a reward without any weight but 0 pays nothing: give one of a term")
         ends = [name for name in TERMINAL if self.reward.get(name)]
         if ends and "time_left" not in feature_names(self.features):
             raise ConfigError(f"{ends[0]} needs the feature time_left: use features 'extended'")
@@ -222,6 +227,14 @@ class TaskConfig:
     def read(cls, path: str | Path) -> "TaskConfig":
         """A task from a JSON file."""
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+
+def predictor_weights(predictor: Any) -> npt.NDArray[np.float64]:
+    """Rows of weights as `strategies.observe.write_score` takes them; none has no rows. ConfigError."""
+    try:
+        return check_predictor(np.array(predictor, np.float64) if len(predictor) else None)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"predictor: {error}") from error
 
 
 GOLDEN = 0x9E37_79B9_7F4A_7C15

@@ -7,18 +7,16 @@ The two must end with the same account, so each episode also checks one engine a
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from exchange.engine.records import FEE_UNITS
-from exchange.offspring import end_with_parent
 from rl.batch import MarketBatch
 from rl.config import TaskConfig
+from rl.interrupt import spread_over
 from rl.step import AGENT
 from strategies.backtest import Entrant, run_backtest
 from strategies.metrics import equity, spreads
@@ -205,20 +203,13 @@ def run_contest(
 
 
 def _run_pieces(work: Sequence[Any], n_processes: int) -> Iterator[tuple[int, Episodes]]:
-    """(place, result) of each piece of work, as they come."""
-    if n_processes == 1:
-        for place, piece in enumerate(work):
-            yield place, run_episodes(*piece)
-        return
-    pool = ProcessPoolExecutor(
-        min(n_processes, len(work)), get_context("spawn"), initializer=end_with_parent
-    )
-    try:
-        places = {pool.submit(run_episodes, *piece): place for place, piece in enumerate(work)}
-        for future in as_completed(places):
-            yield places[future], future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    """(place, result) of each piece of work, in order."""
+    with spread_over(min(n_processes, len(work))) as spread:
+        yield from enumerate(spread(_run_piece, work))
+
+
+def _run_piece(piece: tuple[Contestant, TaskConfig, Sequence[int], int]) -> Episodes:
+    return run_episodes(*piece)
 
 
 def _joined(pieces: Sequence[Episodes]) -> Episodes:

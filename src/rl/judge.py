@@ -4,18 +4,15 @@ Every family is searched twice with the same budget of market steps, once for Sh
 mean reward of the task; both come to the test. All of it runs over arrays (`rl.baselines`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from exchange.offspring import end_with_parent
 from rl.config import TaskConfig
 from rl.contest import Contestant
 from rl.evaluate import TUNING_SEEDS, evaluate
+from rl.interrupt import spread_over
 from rl.scores import Scores, paired
 from rl.tune import Search, Tuned, score, tune
 from strategies.policy import ADVICE, PolicyError, load_policy
@@ -42,14 +39,18 @@ class Plan:
 
 
 def judge(plan: Plan, *, n_processes: int = 1, say: Say = lambda line: None) -> Json:
-    """Tune, test, compare. PolicyError for a file that is none. say: told what is done."""
+    """Tune, test, compare. say: told what is done.
+
+    Raises PolicyError for a file that is none. Ctrl-C is a KeyboardInterrupt: a search that was cut
+    short gives no result.
+    """
     card = load_policy(plan.model_path).card
     # a limit that the policy was trained with is its own: a baseline's is searched with the rest of it
     task = _task_of(plan.model_path).change(position_max=TaskConfig().position_max, unit_lots=1)
     runs = [training_of(path) for path in plan.runs]
     for path in plan.runs:
         _task_of(path)  # a damaged one is found now, not after the searches
-    with _pool(n_processes) as spread:
+    with spread_over(n_processes) as spread:
         baselines = _tuned(plan, task, spread, say)
         markets = {}
         for market in plan.markets:
@@ -74,17 +75,6 @@ def judge(plan: Plan, *, n_processes: int = 1, say: Say = lambda line: None) -> 
     }
 
 
-@contextmanager
-def _pool(n_processes: int) -> Iterator[Callable[..., Any]]:
-    """A `map(function, arguments)` over processes, or in this one."""
-    if n_processes == 1:
-        yield map
-        return
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(n_processes, spawn, initializer=end_with_parent) as pool:
-        yield pool.map
-
-
 def _tuned(plan: Plan, task: TaskConfig, spread: Any, say: Say) -> dict[str, Json]:
     """The best of each family by each objective, as rows of the report."""
     searches = [
@@ -97,6 +87,8 @@ def _tuned(plan: Plan, task: TaskConfig, spread: Any, say: Say) -> dict[str, Jso
     for search, found in zip(
         searches, spread(_tune, [(search, n_trials) for search in searches]), strict=True
     ):
+        if found.interrupted:
+            raise KeyboardInterrupt
         say(f"tuned {search.strategy} for {search.objective}: {found.value:.2f}")
         rows[f"{search.strategy} ({search.objective})"] = {
             "family": search.strategy,

@@ -42,6 +42,7 @@ class MarketMakingEnv(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[Any]]):
         self.action_space = action_space(self.config)
         self.batch = MarketBatch(1, self.config, fresh_seeds(1), predictor=predictor)
         self._action = np.zeros((1, 3))
+        self._runs = False  # an episode
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -49,6 +50,7 @@ class MarketMakingEnv(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[Any]]):
         """Begin an episode."""
         super().reset(seed=seed)
         self.batch.reset(seeds=None if seed is None else [seed])
+        self._runs = True
         return self.batch.observations[0].copy(), {}
 
     def step(
@@ -56,13 +58,20 @@ class MarketMakingEnv(gymnasium.Env[npt.NDArray[np.float32], npt.NDArray[Any]]):
     ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """One decision. At the end of the episode the info tells how it went.
 
-        Raises gymnasium's ResetNeeded after that.
+        Raises gymnasium's ResetNeeded after that and before the first reset, ValueError for an action
+        that is not 3 finite numbers.
         """
-        if self.batch.ended[0]:
-            raise ResetNeeded("the episode has ended: call reset() before the next step")
-        self._action[0] = action
+        if not self._runs:
+            raise ResetNeeded(
+                "no episode runs: call reset() before the first step and after an end"
+            )
+        numbers = np.asarray(action)
+        if numbers.shape != (3,):  # numpy would spread a single one over all three
+            raise ValueError(f"an action is 3 numbers, not {action!r}")
+        self._action[0] = numbers
         observations, rewards, ended = self.batch.step(self._action)
         truncated = bool(ended[0])
+        self._runs = not truncated
         info = {"summary": episode_info(self.batch, 0)} if truncated else {}
         return observations[0].copy(), float(rewards[0]), False, truncated, info
 

@@ -94,7 +94,8 @@ def _heading(report: Json) -> str:
 
 def _summary(report: Json, series: Mapping[str, str]) -> str:
     strategies = report["strategies"]
-    best = max(strategies, key=lambda name: strategies[name]["sharpe"]["mean"])
+    known = [name for name in strategies if strategies[name]["sharpe"]["mean"] is not None]
+    best = max(known, key=lambda name: strategies[name]["sharpe"]["mean"], default="-")
     main = _table(MAIN, strategies, series)
     behind = _table(BEHIND, strategies, series)
     return (

@@ -8,13 +8,16 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
 
-from rl.config import TaskConfig
+from rl.config import ConfigError, TaskConfig
 from rl.evaluate import VALIDATION_SEEDS
 from strategies.actions import OFFSET_MAX, QUANTITY_MAX
+from strategies.features import feature_names
 
 ALGORITHMS = ("ppo", "a2c", "dqn", "sac")  # of Stable-Baselines3
 RLLIB_ALGORITHMS = ("ppo", "appo", "impala")
 ALL_ALGORITHMS = (*ALGORITHMS, *RLLIB_ALGORITHMS[1:])
+OFF_POLICY = ("dqn", "sac")  # which learn from what is remembered, after every step
+ROLLOUT_MAX = 4_000_000  # decisions between two updates: 2 GB
 RESUMED = ("timesteps", "validations", "validation_seeds")  # settings that a resumed run may change
 
 
@@ -31,7 +34,7 @@ class Recipe:
 
     algorithm: str = "ppo"
     timesteps: Annotated[int, 1, 10**12] = 20_000_000
-    n_envs: Annotated[int, 1, 100_000] = 512
+    n_envs: Annotated[int, 1, 10_000] = 512  # 88 kB each, of most recordings 5 MB
     seed: Annotated[int, 0, 9_999] = 0
     # the learner
     learning_rate: Annotated[float, 1e-9, 1] = 1e-3  # at the start
@@ -51,7 +54,7 @@ class Recipe:
     teacher_half_spread: Annotated[float, 0, OFFSET_MAX] = 1.0  # ticks
     teacher_skew: Annotated[float, 0, 1_000] = 0.6  # ticks a lot
     teacher_quantity: Annotated[int, 1, QUANTITY_MAX] = 1  # lots
-    lesson_steps: Annotated[int, 1, 100_000] = 700  # of the teacher, in each of 256 markets
+    lesson_steps: Annotated[int, 1, 10_000] = 700  # of the teacher, in each of 256 markets
     # validation during training: a Sharpe needs two seeds
     validation_seeds: Annotated[int, 2, len(VALIDATION_SEEDS)] = 300
     # spread over the run; 0 keeps the last policy instead of the best
@@ -67,10 +70,16 @@ class Recipe:
             value = getattr(self, name)
             if not lowest <= value <= highest:  # so that NaN, which compares as false, is refused
                 raise RecipeError(f"{name} lies within {lowest:g} .. {highest:g}, not {value}")
-        if self.n_envs * self.n_steps < 2:
-            raise RecipeError("n_envs x n_steps: an update needs at least 2 decisions")
+        if not 2 <= self.n_envs * self.n_steps <= ROLLOUT_MAX:
+            raise RecipeError(f"n_envs x n_steps: an update needs 2 .. {ROLLOUT_MAX:,} decisions")
         if not self.hidden or min(self.hidden) < 1 or max(self.hidden) > 1_024:
             raise RecipeError(f"hidden layers have 1 .. 1024 units, not {self.hidden}")
+
+    @property
+    def whole_timesteps(self) -> int:
+        """`timesteps` rounded up to whole rollouts: what is trained."""
+        rollout = self.n_envs * (1 if self.algorithm in OFF_POLICY else self.n_steps)
+        return -(-self.timesteps // rollout) * rollout
 
     def as_dict(self) -> dict[str, Any]:
         """Every setting, as JSON has it."""
@@ -165,6 +174,12 @@ def _read(name: str, value: Any, kind: type) -> Any:
     if kind is int and not isinstance(value, str) and number != value:
         raise RecipeError(f"{name} is a whole number, not {value!r}")
     return number
+
+
+def check_task(task: TaskConfig) -> None:
+    """Raise ConfigError for a task that would be trained without what it asks for."""
+    if "score" in feature_names(task.features) and not task.predictor:
+        raise ConfigError("the feature score is always 0 without a predictor: --use-predictor")
 
 
 def resumed_recipe(card: Any, recipe: Recipe) -> Recipe:

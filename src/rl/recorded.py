@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exchange.engine.accounts import set_default_limits
 from exchange.engine.records import COMMAND, LIVE_MARKET, TRAINING_MARKET, Markets, new_markets
 from exchange.simulation.recorded.apply import COUNTS, RECORDED_ACCOUNT, Orders
 from exchange.simulation.recorded.flow import RecordedFlow, advance_flow, new_recorded_markets
 from exchange.simulation.recorded.messages import MessageKind, RecordingError, new_messages
 from rl.config import ConfigError, TaskConfig
+from rl.step import AGENT
 from rl.step_recorded import RowOrders
 from strategies.backtest import Advance
 
@@ -208,6 +210,7 @@ class RecordedRows:
         markets[row] = new_markets(
             1, [seed], dtype=self.dtype, open_price=start.open_price, **self._fees
         )[0]
+        set_default_limits(markets[row : row + 1], AGENT)
         markets["now_ns"][row] = start.time_ns
         for part in self.orders:
             part[row] = np.zeros((), part.dtype)

@@ -23,7 +23,7 @@ from rl.callbacks import StopOnInterrupt
 from rl.config import TaskConfig
 from rl.evaluate import VALIDATION_SEEDS, evaluate
 from rl.imitation import can_imitate, imitate
-from rl.recipe import RLLIB_ALGORITHMS, Recipe, RecipeError, resumed_recipe
+from rl.recipe import RLLIB_ALGORITHMS, Recipe, RecipeError, check_task, resumed_recipe
 from rl.rllib_callbacks import MarketFigures, Screen, figures_of
 from rl.rllib_env import ENV_NAME, register
 from rl.rllib_export import actor_of, module_policy, save_network
@@ -62,13 +62,14 @@ class RllibRun:
         """Start Ray and build the algorithm. folder: of its checkpoint. resume: it goes on with its
         own settings, but for those of RESUMED.
 
-        Raises RecipeError for an algorithm that RLlib lacks, or nothing to resume.
+        Raises RecipeError for an algorithm that RLlib lacks, or nothing to resume; ConfigError.
         """
         self.folder = folder.absolute()
         saved = saved_card(self.folder) if resume else {}
         if resume:
             recipe = resumed_recipe(saved, recipe)
         check_algorithm(recipe)
+        check_task(task)
         self.task = task
         self.recipe = recipe
         self.cluster = cluster or Cluster()
@@ -91,15 +92,15 @@ class RllibRun:
             self.algorithm.restore_from_path(str(self.folder))
 
     def learn(self) -> Scores:
-        """Train to the end, or until Ctrl-C; the best policy's validation scores."""
+        """Train to the end, or until Ctrl-C or SIGTERM; the best policy's validation scores."""
         start_s = time.perf_counter()
-        if self._imitates:
-            self.imitate()
         first = self.n_steps
         end = first + self.recipe.timesteps
         every = max(self.recipe.timesteps // max(self.recipe.validations, 1), 1)
         due = first + every
         with StopOnInterrupt() as stop, Screen(self.recipe.timesteps, shown=self._shown) as screen:
+            if self._imitates:
+                self.imitate()
             if first > 0:  # resumed: what is there already may stay the best
                 self.validate()
             while self.n_steps < end and not stop.requested:

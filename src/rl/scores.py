@@ -5,12 +5,13 @@ compared seed by seed.
 """
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rl.bootstrap import mean_interval, sharpe, sharpe_difference, sharpe_interval
+from rl.bootstrap import mean_interval, plain, sharpe, sharpe_difference, sharpe_interval
 
 Floats = npt.NDArray[np.float64]
 
@@ -26,8 +27,11 @@ class Scores:
 
     @property
     def sharpe(self) -> float:
-        """Mean over standard deviation of the episodes' P&L."""
-        return sharpe(self.pnl)
+        """Mean over standard deviation of the episodes' P&L; 0 when it never varies, since what is
+        searched for and what is logged must be a number.
+        """
+        ratio = sharpe(self.pnl)
+        return ratio if isfinite(ratio) else 0.0
 
     @property
     def objective(self) -> float:
@@ -45,26 +49,27 @@ class Scores:
         }
 
     def report(self) -> dict[str, Any]:
-        """The same with intervals, for a card or a table."""
+        """The same with intervals, for a card or a table; None for what nobody knows."""
         return {
             "n_seeds": len(self.seeds),
-            "pnl": mean_interval(self.pnl),
-            "reward": mean_interval(self.reward),
-            "sharpe": sharpe_interval(self.pnl),
+            "pnl": plain(mean_interval(self.pnl)),
+            "reward": plain(mean_interval(self.reward)),
+            "sharpe": plain(sharpe_interval(self.pnl)),
             "pnl_sd": float(self.pnl.std(ddof=1)),
             "inventory": float(self.mean_abs_position.mean()),
         }
 
 
-def paired(a: Scores, b: Scores) -> dict[str, dict[str, float]]:
-    """Differences a - b on the same seeds: mean P&L, mean reward, Sharpe; each with its interval.
+def paired(a: Scores, b: Scores) -> dict[str, dict[str, float | None]]:
+    """Differences a - b on the same seeds: mean P&L, mean reward, Sharpe; each with its interval, and
+    None for what nobody knows.
 
     Raises ValueError when the seeds differ.
     """
     if not np.array_equal(a.seeds, b.seeds):
         raise ValueError("a paired difference needs the same seeds in the same order")
     return {
-        "pnl": mean_interval(a.pnl - b.pnl),
-        "reward": mean_interval(a.reward - b.reward),
-        "sharpe": sharpe_difference(a.pnl, b.pnl),
+        "pnl": plain(mean_interval(a.pnl - b.pnl)),
+        "reward": plain(mean_interval(a.reward - b.reward)),
+        "sharpe": plain(sharpe_difference(a.pnl, b.pnl)),
     }

@@ -16,10 +16,8 @@ def observation_space(config: TaskConfig) -> spaces.Box:
 
 
 def action_space(config: TaskConfig) -> spaces.MultiDiscrete | spaces.Box:
-    """Offsets and quantity, discrete or continuous. ValueError for quotes, which are no action."""
+    """Offsets and quantity, discrete or continuous."""
     kind = action_kind(config.action)
     if kind == ActionKind.BOX:
         return spaces.Box(-1.0, 1.0, (3,), np.float32)
-    if kind not in DISCRETE:
-        raise ValueError(f"an environment takes no {config.action!r} actions: use a MarketBatch")
     return spaces.MultiDiscrete(list(DISCRETE[kind]))

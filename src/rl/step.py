@@ -78,7 +78,8 @@ EPISODE = np.dtype(
 def act(markets, i, task, actions, history, episode):
     """What the action of row i asks for waits for its time; what has waited is placed."""
     wanted = episode.wanted[place_in_ring(episode.n_steps, task.latency_steps)]
-    limit, unit_lots = task.position_max * task.unit_lots, task.unit_lots
+    unit_lots = task.unit_lots
+    limit = min(task.position_max * unit_lots, markets[i].accounts[AGENT].position_max)
     write_quote(task.action_kind, actions, i, history, limit, task.skew, unit_lots, wanted)
     if episode.n_steps >= task.latency_steps:
         decided = episode.n_steps - task.latency_steps

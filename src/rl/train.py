@@ -22,7 +22,7 @@ from rl.export import as_policy, new_card, save_policy
 from rl.flatten import JointActions
 from rl.imitation import can_imitate, imitate
 from rl.ppo import LeanPPO
-from rl.recipe import Recipe, RecipeError, resumed_recipe
+from rl.recipe import Recipe, RecipeError, check_task, resumed_recipe
 from rl.sb3_env import MarketMakingVecEnv
 from rl.scores import Scores
 from strategies.policy import Policy, PolicyError, load_policy
@@ -52,6 +52,7 @@ class Run:
         """
         if resume is not None:
             recipe = resumed_recipe(saved_card(resume), recipe)
+        check_task(task)
         self.task = task_for(task, recipe)
         self.recipe = recipe
         self.interrupted = False
@@ -80,7 +81,7 @@ class Run:
         return evaluate(as_policy(model, self.card()), self.task.on("validation"), seeds)
 
     def learn(self) -> Scores:
-        """Train to the end, or until Ctrl-C; the best policy's validation scores."""
+        """Train to the end, or until Ctrl-C or SIGTERM; the best policy's validation scores."""
         start_s = time.perf_counter()
         steps_before = self.model.num_timesteps
         with StopOnInterrupt() as stop, self.watch:

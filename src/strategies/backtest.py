@@ -6,11 +6,13 @@ commands are applied in the order of account numbers, then the participants trad
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import numpy as np
 
-from exchange.engine.codes import EventKind, RejectReason, Side
+from exchange.engine.accounts import set_default_limits
+from exchange.engine.codes import N_PARTICIPANTS, EventKind, RejectReason, Side
 from exchange.engine.depth import write_depth
 from exchange.engine.door import Door
 from exchange.engine.records import DEPTH, Markets
@@ -40,7 +42,11 @@ class Entrant:
 
 
 class Backtest:
-    """A venue's markets, (n_instruments,) changed in place, with strategies trading on them."""
+    """A venue's markets, (n_instruments,) changed in place, with strategies trading on them.
+
+    Accounts without limits of their own get those that the exchange gives. Raises ValueError for a
+    market that is not there and for an account that is not a trader's or not free.
+    """
 
     def __init__(
         self,
@@ -54,6 +60,11 @@ class Backtest:
         seats = [(entrant.account, entrant.instrument) for entrant in entrants]
         if len(set(seats)) < len(seats):
             raise ValueError("two strategies share one account in one market")
+        for account, instrument in seats:
+            _check_seat(markets, account, instrument)
+            set_default_limits(markets[instrument : instrument + 1], account)
+        if n_steps < 0:
+            raise ValueError(f"n_steps is 0 or more, not {n_steps}")
         markets["silent"] = 0  # traders learn of their fills from the events
         self.markets = markets
         self.n_steps = n_steps
@@ -211,6 +222,15 @@ class Backtest:
         if self._ids[place] != order_id:
             return None
         return Resting(int(self._prices[place]), int(self._quantities[place]))
+
+
+def _check_seat(markets: Markets, account: int, instrument: int) -> None:
+    n_accounts = markets["accounts"].shape[1]
+    if not 0 <= index(instrument) < len(markets):
+        raise ValueError(f"no market {instrument}: there are {len(markets)}")
+    if not N_PARTICIPANTS <= index(account) < n_accounts:
+        lowest, highest = N_PARTICIPANTS, n_accounts - 1
+        raise ValueError(f"account {account} is no trader's: those are {lowest} .. {highest}")
 
 
 def run_backtest(

@@ -70,6 +70,9 @@ def _load(path: Path) -> Any:
         raise StrategyError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their annotations up there
+    folder = str(path.absolute().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # what lies beside it can be imported, as by `python file.py`
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever somebody's file does when it is loaded

@@ -4,8 +4,9 @@
 the backtest and the tests. `registry.py` finds strategies by name.
 """
 
+import traceback
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, isnan
 from operator import index
 from typing import Any, Protocol
 
@@ -63,7 +64,9 @@ def _make_plain(numbers: "Quote | Take", names: tuple[str, ...]) -> None:
     """Whole numbers of numpy become plain ones; what is not whole is refused."""
     for name in names:
         value = getattr(numbers, name)
-        if value is not None and type(value) is not int:
+        if value is None and name.endswith("price"):
+            continue  # no order
+        if type(value) is not int:
             try:
                 object.__setattr__(numbers, name, index(value))
             except TypeError:
@@ -81,7 +84,9 @@ def _check_side(side: str, price: int | None, quantity: int) -> None:
 
 
 def _check_sendable(what: str, price: int, quantity: int) -> None:
-    if max(abs(price), abs(quantity)) > NUMBER_MAX:
+    if price < 1:
+        raise ValueError(f"{what}: a price is 1 tick or more, not {price}")
+    if max(price, abs(quantity)) > NUMBER_MAX:
         raise ValueError(f"{what}: no number above {NUMBER_MAX} can be sent")
 
 
@@ -122,21 +127,44 @@ class Strategy(Protocol):
         ...
 
 
+class DecisionError(Exception):
+    """A strategy's `decide` failed or returned no Quote; the message says where, for its author."""
+
+
 def decision(strategy: Strategy, view: View) -> Quote:
-    """What a strategy decides; TypeError, in its author's words, when that is no Quote."""
-    quote = strategy.decide(view)
+    """What a strategy decides. Raises DecisionError."""
+    name = type(strategy).__name__
+    try:
+        quote = strategy.decide(view)
+    except Exception as error:
+        raise DecisionError(
+            f"{name}.decide failed: {type(error).__name__}: {error} ({_place(error)})"
+        ) from error
     if not isinstance(quote, Quote):
-        name = type(strategy).__name__
-        raise TypeError(f"{name}.decide returned {quote!r}, not a Quote; Quote() is an empty one")
+        raise DecisionError(
+            f"{name}.decide returned {quote!r}, not a Quote; Quote() is an empty one"
+        )
     return quote
+
+
+def _place(error: Exception) -> str:
+    """File and line of a strategy's own code where it failed, not of what it called."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # without `decision`
+    if not frames:
+        return "it cannot be called"
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f"{own[-1].filename}, line {own[-1].lineno}"
 
 
 def quote_around(view: View, bid: float, ask: float, quantity: int, position_max: int) -> Quote:
     """A post-only quote at continuous prices (ticks): the end of every market maker's `decide`.
 
     Prices are rounded outwards to whole ticks and held back from trading at once; a side is cut so
-    that `position_max` lots can never be exceeded, and left out when nothing remains.
+    that `position_max` lots can never be exceeded, and left out when nothing remains. The account's own
+    limit, `view.position_max`, cuts it too. Raises ValueError for a price that is no number.
     """
+    if isnan(bid) or isnan(ask):
+        raise ValueError(f"bid {bid} and ask {ask} must be numbers; -inf and inf leave a side out")
     bid_price = floor(max(bid, 0.0) + ROUNDING_SLACK_TICKS)  # -inf: no bid, as price 0
     ask_price = ceil(min(ask, PRICE_MAX + 1.0) - ROUNDING_SLACK_TICKS)
     others_ask = _best_of_others(view.asks, view.own_ask)

@@ -4,9 +4,23 @@ Money is exact: cash in tick-lots, fees in millionths of a tick-lot. In every ma
 to zero, cash sums to zero and fees sum to what the venue has collected.
 """
 
+import numpy as np
+
 from exchange.engine.codes import Option, RejectReason, Side, TimeInForce
 from exchange.engine.kernel import kernel
-from exchange.engine.records import FEE_UNITS, LEDGER_MAX, NOTIONAL_MAX, QUANTITY_MAX
+from exchange.engine.records import FEE_UNITS, LEDGER_MAX, NOTIONAL_MAX, QUANTITY_MAX, Markets
+
+# What a trader's account may do unless its venue says otherwise: the same live, in backtests and in
+# training. Lots, lots, resting orders, tick-lots; 0 is no limit.
+DEFAULT_LIMITS = {"position_max": 1_000, "quantity_max": 500, "n_open_max": 200, "loss_max": 0}
+
+
+def set_default_limits(markets: Markets, account: int) -> None:
+    """Give an account the default limits in markets (n,) where it has none of its own."""
+    records = markets["accounts"][:, account]
+    unlimited = ~np.any([records[name] for name in DEFAULT_LIMITS], axis=0)
+    for name, value in DEFAULT_LIMITS.items():
+        records[name][unlimited] = value
 
 
 @kernel

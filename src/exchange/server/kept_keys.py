@@ -90,6 +90,7 @@ def hold_keys(path: Path, *, fresh: bool) -> Iterator[KeptKeys]:
 
     fresh: what stands there is forgotten, and whoever has one of its keys is shut out.
     """
+    _read_kept(path, fresh=fresh)  # may refuse: no lock file beside what is not ours
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -97,7 +98,8 @@ def hold_keys(path: Path, *, fresh: bool) -> Iterator[KeptKeys]:
         raise KeysFileError(f"cannot keep keys in {path}: {error.strerror}") from error
     try:
         accepted_until_ms = _take_lock(path, lock)
-        yield KeptKeys(path, lock, None if fresh else _read_kept(path), accepted_until_ms)
+        kept = _read_kept(path, fresh=fresh)
+        yield KeptKeys(path, lock, None if fresh else kept, accepted_until_ms)
     finally:
         os.close(lock)
 
@@ -118,8 +120,11 @@ def _take_lock(path: Path, lock: int) -> int:
     return mark
 
 
-def _read_kept(path: Path) -> KeysFile | None:
-    """The keys of an earlier start, None when this is the first. Raises KeysFileError."""
+def _read_kept(path: Path, *, fresh: bool) -> KeysFile | None:
+    """The keys of an earlier start, None when this is the first.
+
+    Raises KeysFileError; fresh: only when the file is not ours to replace.
+    """
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -130,7 +135,7 @@ def _read_kept(path: Path) -> KeysFile | None:
         raise KeysFileError(f"{path} is not a file: name another with --keys-file")
     if status.st_uid != os.geteuid():
         raise KeysFileError(f"{path} belongs to another user: name another with --keys-file")
-    if status.st_mode & 0o077:
+    if status.st_mode & 0o077 and not fresh:
         raise KeysFileError(
             f"others than its owner may read the keys in {path}: start with --new-keys, or, if nobody "
             f"has, say chmod 600 {path}"
@@ -140,8 +145,14 @@ def _read_kept(path: Path) -> KeysFile | None:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]  # an input may be a secret
         place = ".".join(str(part) for part in first["loc"])
-        raise KeysFileError(_useless(path, f"{place} {first['msg']}".strip())) from None
-    if any(key.account < N_PARTICIPANTS for key in kept.accounts if key.role == "trader"):
+        reason = f"{place} {first['msg']}".strip()
+        raise KeysFileError(
+            f"{path} is not a keys file of this exchange ({reason}): name another with --keys-file"
+        ) from None
+    except OSError as error:
+        raise KeysFileError(f"cannot read the keys in {path}: {error.strerror}") from error
+    taken = any(key.account < N_PARTICIPANTS for key in kept.accounts if key.role == "trader")
+    if taken and not fresh:
         raise KeysFileError(
             _useless(path, "an account number belongs to the simulated participants")
         )
@@ -150,6 +161,6 @@ def _read_kept(path: Path) -> KeysFile | None:
 
 def _useless(path: Path, reason: str) -> str:
     return (
-        f"{path} is not a keys file of this exchange ({reason}): start with --new-keys to write a new "
-        "one, or name another with --keys-file"
+        f"the keys in {path} cannot be used ({reason}): start with --new-keys to make new ones, "
+        "or name another file with --keys-file"
     )

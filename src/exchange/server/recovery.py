@@ -23,6 +23,11 @@ from exchange.server.service import Exchange
 from exchange.server.venue import Venue
 
 SHOCK_BEGAN = int(EventKind.SHOCK_BEGAN)
+LIMITS = {
+    "position_max": "--position-max",
+    "quantity_max": "--quantity-max",
+    "n_open_max": "--open-orders-max",
+}
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,24 @@ def resume(exchange: Exchange, recovered: Recovered, bytes_max: int) -> None:
         exchange.lockstep.step = passed_ns // exchange.settings.step_ns
     exchange.journal = Journal(replay, bytes_max)
     exchange.journal.started(exchange.settings)
+    tell_kept_limits(exchange)
+
+
+def tell_kept_limits(exchange: Exchange) -> None:
+    """An account keeps the limits that the journal gave it: say so where this start has others."""
+    venue, kept = exchange.venue, []
+    rows = range(len(venue.instruments))
+    ledgers = [venue.ledger(row, number) for row in rows for number in venue.accounts]
+    for name, option in LIMITS.items():
+        others = {getattr(ledger, name) for ledger in ledgers} - {getattr(exchange.settings, name)}
+        if others:
+            kept.append(f"{option} {' or '.join(map(str, sorted(others)))}")
+    if kept:
+        print(
+            f"onebook: the journal's accounts keep their limits ({', '.join(kept)}); "
+            "those of this start are for new accounts",
+            file=sys.stderr,
+        )
 
 
 def _refusal(file: JournalFile, difference: str, changed: list[str]) -> str:

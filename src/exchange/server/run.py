@@ -1,6 +1,7 @@
 """An exchange process from start to end: markets, accounts, keys file, sockets, signals."""
 
 import asyncio
+import errno
 import gc
 import json
 import os
@@ -82,10 +83,12 @@ async def _serve(exchange: Exchange, keys: KeptKeys, accept_after_ms: int, choic
         loop.add_signal_handler(number, server.stopping.set)
     try:
         port = await server.start(choices.host, choices.port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: what cannot be a host's name
+        reason = f"{getattr(error, 'strerror', error)}."
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            reason += " Is another exchange running there? Choose another --port."
         print(
-            f"run_interface: cannot listen on {choices.host}:{choices.port}: {error.strerror}. "
-            "Is another exchange running there? Choose another --port.",
+            f"run_interface: cannot listen on {choices.host}:{choices.port}: {reason}",
             file=sys.stderr,
         )
         await server.stop()

@@ -102,6 +102,7 @@ def _kinds(types: Array) -> Array:
 
 def _tick(prices: Array) -> int:
     """One cent if every price is a multiple of it, else the largest step that all of them share."""
+    prices = prices[(prices > 0) & (prices <= FULL_TICK * PRICE_MAX)]  # others are refused later
     if not len(prices):
         return FULL_TICK
     return int(np.gcd(np.gcd.reduce(prices.astype(np.int64)), FULL_TICK))
