@@ -32,7 +32,7 @@ def main() -> int:
     if importlib.util.find_spec("optuna") is None:
         sys.exit("tuning the baselines needs Optuna: pip install -e '.[tune]'")
     console = Console(stderr=True, width=200)
-    start = time.perf_counter()
+    start, origin = time.perf_counter(), provenance()  # now: the files may change while it runs
     try:
         plan = read_plan(arguments)
         if arguments.out is not None:
@@ -44,7 +44,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("judge_policy: stopped", file=sys.stderr)
         return 130
-    result |= {"seconds": round(time.perf_counter() - start, 1), **provenance()}
+    result |= {"seconds": round(time.perf_counter() - start, 1), **origin}
     for market, found in result["markets"].items():
         show(console, market, found, result["baselines"])
     if arguments.out is not None:
