@@ -36,7 +36,7 @@ def main() -> int:
     try:
         plan = read_plan(arguments)
         if arguments.out is not None:
-            check_out(arguments.out)
+            check_writable(arguments.out)
         result = judge(plan, n_processes=arguments.processes, say=console.print)
     except (ValueError, OSError) as error:
         print(f"judge_policy: {error}", file=sys.stderr)
@@ -91,14 +91,6 @@ def read_plan(arguments: argparse.Namespace) -> Plan:
     return Plan(
         arguments.model_path, markets, budget, test, tuple(arguments.runs), tuning, arguments.seed
     )
-
-
-def check_out(path: Path) -> None:
-    """Raise OSError where no result can be written; nothing is left there before there is one."""
-    is_new = not path.exists()
-    check_writable(path)
-    if is_new:
-        path.unlink()
 
 
 def read_seeds(text: str) -> range:

@@ -44,10 +44,13 @@ def write_page(path: Path, results: Mapping[str, Episodes], report: Json) -> Non
 
 
 def check_writable(path: Path) -> None:
-    """Raise OSError where no page can be written: before hours of work, not after."""
+    """Raise OSError where nothing can be written: before hours of work, not after. Leaves no file."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
     with path.open("a", encoding="utf-8"):
         pass
+    if is_new:
+        path.unlink()
 
 
 def page(results: Mapping[str, Episodes], report: Json) -> str:
