@@ -49,13 +49,14 @@ def ready_process(*command: str) -> Iterator[Any]:
 
     Raises NotStarted.
     """
-    command = (sys.executable, *command)
-    with subprocess.Popen(command, stdout=PIPE, preexec_fn=end_with_parent) as child:  # noqa: PLW1509
+    program = (sys.executable, *command)
+    # no thread of ours runs yet that could hold a lock in the child
+    with subprocess.Popen(program, stdout=PIPE, preexec_fn=end_with_parent) as child:  # noqa: PLW1509
         try:
             assert child.stdout is not None
             line = child.stdout.readline()
             if not line:
-                raise NotStarted(f"{command[1]} ended while starting; its message is above")
+                raise NotStarted(f"{command[0]} ended while starting; its message is above")
             yield json.loads(line)
         finally:
             child.terminate()

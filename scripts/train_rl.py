@@ -143,7 +143,7 @@ def settings(arguments: argparse.Namespace) -> tuple[TaskConfig, Recipe]:
         task, recipe = TASKS[arguments.preset], PRESETS[arguments.preset]
     task = task.change(**{name: as_json(text) for name, text in pairs(arguments.task)})
     if arguments.use_predictor:
-        task = with_predictor(task, predictor_weights(arguments.predictor))
+        task = with_predictor(task, read_predictor(arguments.predictor))
     recipe = with_settings(recipe, dict(pairs(arguments.changes)))
     options = {
         "algorithm": arguments.algorithm,
@@ -157,7 +157,7 @@ def settings(arguments: argparse.Namespace) -> tuple[TaskConfig, Recipe]:
     return task, with_settings(recipe, given)
 
 
-def predictor_weights(path: Path) -> Any:
+def read_predictor(path: Path) -> Any:
     """The predictor's weights, as a task has them. Raises RecipeError."""
     from rl.predictor import PredictorError, load_predictor  # noqa: PLC0415 - needs PyTorch
 

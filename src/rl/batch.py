@@ -83,7 +83,7 @@ class MarketBatch:
             )
         self.seeds = _check_seeds(range(n) if seeds is None else seeds, n)
         self.n_episodes = np.zeros(n, np.int64)  # begun so far, a row
-        self._all_begun = False
+        self._all_begun = False  # known, so that a step need not look at every row
         self.markets = np.zeros(n, dtype)
         self.histories = new_histories(n)
         self.episodes = np.zeros(n, EPISODE)
