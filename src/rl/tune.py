@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from rl.scores import Scores
 from strategies.registry import StrategyError, find_strategy, parse_parameters
 from strategies.tuning import Range
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or find_spec("optuna"):  # an extra; the scripts' --help does without
     import optuna
 
 OBJECTIVES: dict[str, Callable[[Scores], float]] = {
@@ -137,8 +138,6 @@ def tune(
     progress: called after each trial with the number done and the best value.
     Raises OSError for a storage that cannot be opened, StrategyError.
     """
-    import optuna  # noqa: PLC0415 - optional, as below
-
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     stored = None if storage is None else _open(storage)
     try:
@@ -151,18 +150,14 @@ def tune(
 
 def _open(storage: Path) -> "optuna.storages.RDBStorage":
     """The trials in a SQLite file, which is made where it is not there. Raises OSError."""
-    from optuna.storages import RDBStorage  # noqa: PLC0415
-
     try:
-        return RDBStorage(f"sqlite:///{storage}")
+        return optuna.storages.RDBStorage(f"sqlite:///{storage}")
     except Exception as error:  # of SQLite, of SQLAlchemy or of Optuna: the first line says it
         reason = str(error).split("\n", maxsplit=1)[0]
         raise OSError(f"{storage} is no file of trials: {reason}") from error
 
 
 def _tune(search: Search, n_trials: int, stored: Any, n_processes: int, progress: Any) -> Tuned:
-    import optuna  # noqa: PLC0415
-
     study = optuna.create_study(
         study_name=search.name(), storage=stored, direction="maximize", load_if_exists=True
     )
@@ -210,13 +205,11 @@ def _complete(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
 
 def _try(search: Search, trial: "optuna.Trial", n_processes: int) -> float:
     """The objective at one point; parameters that the strategy refuses are no trial."""
-    from optuna import TrialPruned  # noqa: PLC0415
-
     parameters = _rounded({name: _suggest(trial, name, r) for name, r in search.searched().items()})
     try:
         scores = score(search.contestant(parameters), search.task, search.seeds, n_processes)
     except StrategyError as error:
-        raise TrialPruned(str(error)) from error
+        raise optuna.TrialPruned(str(error)) from error
     value = OBJECTIVES[search.objective](scores)
     if np.isnan(value):
         raise StrategyError(
