@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from patience import patience
+from rl.bootstrap import in_words
 from rl.comparison import compare
 from rl.config import ConfigError, TaskConfig
 from rl.contest import Contestant, Episodes, run_contest
@@ -32,8 +33,8 @@ from rl.provenance import provenance
 from strategies.registry import StrategyError
 from strategies.rl_mm import RLMarketMaker
 from strategies.strategy import DecisionError
+from table_console import table_console
 
-PLAIN_WIDTH = 160  # of tables that go into a file or a pipe
 MAIN = {"sharpe": "Sharpe", "pnl": "P&L", "reward": "reward", "max_drawdown": "drawdown"}
 DETAILS = {
     "captured_spread": "captured",
@@ -78,7 +79,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps(report))
     else:
-        show(Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH), report)
+        show(table_console(), report)
     return 0
 
 
@@ -226,21 +227,14 @@ def show(console: Console, report: dict[str, Any]) -> None:
     main_table = Table("strategy", *(f"{label}" for label in MAIN.values()))
     details = Table("strategy", *DETAILS.values())
     for name, figures in rows.items():
-        main_table.add_row(name, *(interval(figures[key]) for key in MAIN))
+        main_table.add_row(name, *(in_words(figures[key], number) for key in MAIN))
         details.add_row(name, *(number(figures[key]["mean"]) for key in DETAILS))
     console.print(main_table, details)
     if report["paired"]:
         paired = Table(f"{report['reference']} less", *MAIN.values())
         for name, figures in report["paired"].items():
-            paired.add_row(name, *(interval(figures[key]) for key in MAIN))
+            paired.add_row(name, *(in_words(figures[key], number) for key in MAIN))
         console.print(paired)
-
-
-def interval(value: dict[str, float | None]) -> str:
-    """Mean and interval; a dash for what nobody knows."""
-    if value["mean"] is None:
-        return "-"
-    return f"{number(value['mean'])} [{number(value['low'])}, {number(value['high'])}]"
 
 
 def number(value: float | None) -> str:

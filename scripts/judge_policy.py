@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from exchange.simulation.presets import PRESETS
+from rl.bootstrap import in_words
 from rl.evaluate import TEST_SEEDS, TUNING_SEEDS
 from rl.judge import Plan, judge, training_of
 from rl.page import check_writable
@@ -110,23 +111,16 @@ def show(console: Console, market: str, result: Any, baselines: Any) -> None:
         parameters = baselines.get(name, {}).get("parameters", {})
         label = f"{name} {', '.join(f'{k}={v}' for k, v in parameters.items())}".strip()
         difference = result["paired"].get(name)
-        cells = [interval(report[key]) for key in ("pnl", "sharpe", "reward")]
+        cells = [in_words(report[key]) for key in ("pnl", "sharpe", "reward")]
         cells.append(f"{report['inventory']:.2f}")
         if difference:
-            cells += [interval(difference[key]) for key in ("pnl", "sharpe", "reward")]
+            cells += [in_words(difference[key]) for key in ("pnl", "sharpe", "reward")]
         table.add_row(label, *cells)
     for lots, report in result["sizes"].items():
-        cells = [interval(report[key]) for key in ("pnl", "sharpe", "reward")]
+        cells = [in_words(report[key]) for key in ("pnl", "sharpe", "reward")]
         table.add_row(f"rl, unit_lots={lots}", *cells, f"{report['inventory']:.2f}")
     console.print(f"[bold]{market}[/bold]")
     console.print(table)
-
-
-def interval(value: dict[str, Any]) -> str:
-    """Mean and interval; a dash for what nobody knows."""
-    if value["mean"] is None:
-        return "-"
-    return f"{value['mean']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
 
 
 if __name__ == "__main__":

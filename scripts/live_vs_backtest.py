@@ -37,12 +37,12 @@ from strategies.errors import ExchangeError
 from strategies.live_record import LiveRecord, record_live
 from strategies.registry import StrategyError
 from strategies.strategy import DecisionError
+from table_console import table_console
 
 SYMBOL = "SIM"
 MINUTES_MAX = 10_000
 STEPS_PER_MINUTE = 240
 NEWS_EACH_MS = 60  # of market time at most: some times between two decisions
-PLAIN_WIDTH = 160  # of a table that goes into a file or a pipe
 
 
 def main() -> int:
@@ -80,7 +80,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps(report))
     else:
-        show(Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH), report)
+        show(table_console(), report)
     return 0 if report["within"] and report["same_pace"] else 1
 
 

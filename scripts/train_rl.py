@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread: faster at this size
 from rich.console import Console
 from rich.table import Table
 
+from rl.bootstrap import in_words
 from rl.config import ConfigError, TaskConfig
 from rl.evaluate import TEST_SEEDS, evaluate
 from rl.recipe import (
@@ -37,9 +38,9 @@ from rl.recipe import (
 from strategies.features import PRESETS as FEATURES
 from strategies.features import feature_names
 from strategies.rl_mm import SHIPPED_POLICY
+from table_console import table_console
 
 SEED_MAX = 9_999
-PLAIN_WIDTH = 160  # of a table that goes into a file or a pipe
 PREDICTOR = Path(__file__).parents[1] / "models" / "predictor.json"
 
 
@@ -208,7 +209,7 @@ def seeds_of(text: str) -> list[int]:
 
 def train_all(task: TaskConfig, recipe: Recipe, arguments: argparse.Namespace) -> None:
     """One run a seed; the best stays as the save path."""
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else PLAIN_WIDTH)
+    console = table_console(stderr=True)
     seeds = seeds_of(arguments.seeds)
     if is_shipped(arguments.save_path):
         print(f"{SHIPPED_POLICY}, which is shipped, will be replaced: git checkout brings it back",
@@ -307,7 +308,9 @@ def report(
         for part in ("validation", "test"):
             if part not in row:
                 continue
-            figures = [figure(row[part][name]) for name in ("pnl", "sharpe", "reward", "inventory")]
+            figures = [
+                in_words(row[part][name]) for name in ("pnl", "sharpe", "reward", "inventory")
+            ]
             mark = f"{row['seed']}{' *' if row is best else ''}"
             table.add_row(mark, f"{row['steps']:,}", f"{row['seconds']:.0f}", *figures, part)
     console.print(table)
@@ -315,15 +318,6 @@ def report(
         console.print(f"saved {file}")
     if arguments.json:
         print(json.dumps({"runs": rows, "best_seed": best["seed"]}))
-
-
-def figure(value: Any) -> str:
-    """A number, or a mean with its interval; a dash for what nobody knows."""
-    if isinstance(value, dict):
-        if value["mean"] is None:
-            return "-"
-        return f"{value['mean']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
-    return f"{value:.2f}"
 
 
 if __name__ == "__main__":

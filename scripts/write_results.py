@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rl import figures
+from rl.bootstrap import in_words
 from rl.evaluate import TEST_SEEDS
 from rl.page import standalone
 
@@ -170,8 +171,8 @@ def market_section(market: str, found: Json, results: Json) -> str:
     scores = table(
         ("strategy", "P&L", "sd", "Sharpe", "reward", "mean \\|position\\|"),
         (
-            (name, interval(of["pnl"]), f"{of['pnl_sd']:.1f}", interval(of["sharpe"]),
-             interval(of["reward"]), f"{of['inventory']:.2f}")
+            (name, in_words(of["pnl"]), f"{of['pnl_sd']:.1f}", in_words(of["sharpe"]),
+             in_words(of["reward"]), f"{of['inventory']:.2f}")
             for name, of in found["strategies"].items()
         ),
     )  # fmt: skip
@@ -188,7 +189,7 @@ def market_section(market: str, found: Json, results: Json) -> str:
 def sizes_section(results: Json) -> str:
     """The policy with more lots for each one that it was trained with."""
     rows = (
-        (market, lots, interval(of["pnl"]), f"{of['pnl_sd']:.1f}", interval(of["sharpe"]),
+        (market, lots, in_words(of["pnl"]), f"{of['pnl_sd']:.1f}", in_words(of["sharpe"]),
          f"{of['inventory']:.2f}")
         for market, found in results["markets"].items()
         for lots, of in (("1", found["strategies"][RL]), *found["sizes"].items())
@@ -254,7 +255,7 @@ def runs_section(results: Json) -> str:
     for run in results["runs"]:
         best = run["validation"] or {}
         cells = [f"{best[key]:.2f}" if key in best else "-" for key in ("sharpe", "reward")]
-        test = (interval(run["test"][key]) for key in ("sharpe", "reward", "pnl"))
+        test = (in_words(run["test"][key]) for key in ("sharpe", "reward", "pnl"))
         rows.append((run["file"], run["seed"], f"{run['timesteps'] or 0:,}", *cells, *test))
     head = (
         "file",
@@ -274,7 +275,7 @@ def tried_section(rows: list[Json]) -> str:
     if not rows:
         return ""
     keys = ("pnl", "pnl_sd", "sharpe", "reward", "inventory")
-    cells = ((row["what"], *(plain(row.get(key)) for key in keys)) for row in rows)
+    cells = ((row["what"], *(in_words(row.get(key)) for key in keys)) for row in rows)
     head = ("what", "P&L", "sd", "Sharpe", "reward", "mean \\|position\\|")
     return f"## What was tried\n\n{table(head, cells)}"
 
@@ -299,24 +300,10 @@ def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
-def interval(value: Json) -> str:
-    """Mean and interval; a dash for what nobody knows."""
-    if value["mean"] is None:
-        return "-"
-    return f"{value['mean']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
-
-
 def marked(value: Json) -> str:
     """The same, bold where the interval excludes 0."""
     sure = value["mean"] is not None and (value["low"] > 0 or value["high"] < 0)
-    return f"**{interval(value)}**" if sure else interval(value)
-
-
-def plain(value: Any) -> str:
-    """A number, or a mean with its interval, or nothing."""
-    if isinstance(value, dict):
-        return interval(value)
-    return "-" if value is None else f"{value:.2f}"
+    return f"**{in_words(value)}**" if sure else in_words(value)
 
 
 def span(seeds: Any) -> str:

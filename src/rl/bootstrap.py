@@ -6,8 +6,10 @@ paired by themselves, and a report comes out the same twice. NaN is what nobody 
 ratio of a P&L that never varies is no number, neither that of all episodes nor that of a resample.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import isfinite
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +50,20 @@ def sharpe(pnl: Floats) -> float:
 def plain(interval: Interval) -> dict[str, float | None]:
     """As JSON has it, which knows no NaN: what nobody knows is null."""
     return {key: value if isfinite(value) else None for key, value in interval.items()}
+
+
+def two_digits(value: float | None) -> str:
+    """A number for a table; a dash for what nobody knows."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def in_words(value: Any, number: Callable[[float | None], str] = two_digits) -> str:
+    """A number, or `mean [low, high]` of a plain interval; a dash for what nobody knows."""
+    if not isinstance(value, dict):
+        return number(value)
+    if value["mean"] is None:
+        return "-"
+    return f"{number(value['mean'])} [{number(value['low'])}, {number(value['high'])}]"
 
 
 @lru_cache(maxsize=2)
