@@ -88,7 +88,7 @@ def batch_stepper(n: int, config: TaskConfig) -> Callable[[int], Any]:
     batch.reset()
 
     def step(i: int) -> None:
-        if batch.step(actions[i % N_ACTIONS])[2].any():
+        if np.count_nonzero(batch.step(actions[i % N_ACTIONS])[2]):
             batch.reset(batch.ended)
 
     return step

@@ -96,9 +96,9 @@ class Story:
     def order_id(self, number: int, instrument: int = 0) -> int:
         """The id of a resting order; a made-up one of that number when none rests."""
         n_orders = len(self.market.orders)
-        ids = self.markets[instrument].orders["order_id"]
-        found = ids[ids // n_orders == number] if number > 0 else ids[:0]
-        return int(found[0]) if len(found) else number * n_orders
+        numbers = self.markets[instrument].orders["number"]
+        (found,) = np.nonzero((numbers == number) & (numbers > 0))
+        return number * n_orders + (int(found[0]) if len(found) else 0)
 
     def apply(self, kind: CommandKind, **fields: int) -> list[Told]:
         """Apply one command to the market and to its judge; what came out, in short."""

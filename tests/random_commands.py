@@ -18,6 +18,7 @@ from exchange.engine.records import (
     Markets,
     new_markets,
 )
+from exchange.engine.resting import resting_orders
 
 Commands = npt.NDArray[Any]
 Rng = np.random.Generator
@@ -138,11 +139,11 @@ def _choose_orders(rng: Rng, commands: Commands, markets: Markets) -> None:
     kinds = commands["kind"]
     named = (kinds == CommandKind.CANCEL) | (kinds == CommandKind.REPLACE)
     for instrument, market in enumerate(markets):
-        live = np.flatnonzero(market.orders["order_id"])
+        live = resting_orders(market)
         rows = np.flatnonzero(named & (commands["instrument"] == instrument))
         if not len(live) or not len(rows):
             continue
-        orders = market.orders[rng.choice(live, len(rows))]
+        orders = rng.choice(live, len(rows))
         commands["order_id"][rows] = orders["order_id"]
         own = rng.random(len(rows)) < 0.97
         commands["account"][rows[own]] = orders["account"][own]

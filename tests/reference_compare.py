@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from exchange.engine.records import DEPTH, EVENT, ORDER, Markets
+from exchange.engine.codes import Option, TimeInForce
+from exchange.engine.records import DEPTH, EVENT, Markets
+from exchange.engine.resting import resting_orders
 from reference_book import Event, ReferenceBook, ReferenceVenue
-from reference_checks import BUY, SELL
+from reference_checks import BUY, SELL, Order
 
 MARKET_FIELDS = (
     *("now_ns", "sequence", "n_entered", "last_price", "phase", "n_trades"),
@@ -16,7 +18,7 @@ ACCOUNT_FIELDS = (
     *("position", "cash", "fees", "bought", "sold", "n_fills"),
     *("position_max", "quantity_max", "n_open_max", "loss_max"),
 )
-ORDER_FIELDS = ("account", "side", "price", "quantity", "options", "expire_ns")
+ORDER_FIELDS = ("account", "side", "price", "quantity", "options")
 
 
 def numbered(events: Any, n_orders: int) -> list[Event]:
@@ -35,8 +37,8 @@ def named(event: Event) -> dict[str, int]:
 def learn_ids(venue: ReferenceVenue, markets: Markets) -> None:
     """Tell the reference the ids of all that rests."""
     for book, market in zip(venue.books, markets, strict=True):
-        ids = market.orders["order_id"]
-        book.ids.update((order_id // book.n_orders, order_id) for order_id in ids[ids > 0].tolist())
+        ids = resting_orders(market)["order_id"].tolist()
+        book.ids.update((order_id // book.n_orders, order_id) for order_id in ids)
 
 
 def same_results(results: Any, expected: list[int], n_orders: int) -> bool:
@@ -52,30 +54,31 @@ def check_same_state(markets: Markets, venue: ReferenceVenue) -> None:
         for number, account in enumerate(book.accounts):
             for name in ACCOUNT_FIELDS:
                 assert market.accounts[number][name] == getattr(account, name), (number, name)
-        assert resting_orders(market) == expected_orders(book)
+        assert queues(market) == expected_orders(book)
 
 
-def resting_orders(market: Any) -> list[Event]:
+def queues(market: Any) -> list[Event]:
     """Every queue of the book from the lowest price up: number, account, side, price, lots, ..."""
-    orders, n_orders = market.orders.tolist(), len(market.orders)
-    found = []
-    for head in market.levels["head"][market.levels["head"] > 0].tolist():
-        slot = head
-        while slot != 0:
-            order = dict(zip(ORDER.names or (), orders[slot], strict=True))
-            fields = (order[name] for name in ORDER_FIELDS)
-            found.append((order["order_id"] // n_orders, *fields))
-            slot = order["next"]
-    return found
+    resting = resting_orders(market)
+    resting["order_id"] //= len(market.orders)
+    gtd = resting["options"] & Option.TIME_IN_FORCE == TimeInForce.GTD
+    due_ns = np.where(gtd, market.expires_ns[resting["slot"]], 0).tolist()
+    found = resting[["order_id", *ORDER_FIELDS]].tolist()
+    return [(*order, due) for order, due in zip(found, due_ns, strict=True)]
 
 
 def expected_orders(book: ReferenceBook) -> list[Event]:
     return [
-        (o.number, o.account, o.side, o.price, o.quantity, o.options, o.expire_ns)
+        (o.number, o.account, o.side, o.price, o.quantity, o.options, due_ns(o))
         for side in (BUY, SELL)
         for queue in book.sides[side].values()
         for o in queue.values()
     ]
+
+
+def due_ns(order: Order) -> int:
+    """When an order expires, 0 when it does not."""
+    return order.expire_ns if order.time_in_force == TimeInForce.GTD else 0
 
 
 def expected_depth(book: ReferenceBook) -> Any:

@@ -31,7 +31,7 @@ def row(market, price):
 
 
 def slot(market, number):
-    (found,) = np.flatnonzero(market.orders["order_id"] // len(market.orders) == number)
+    (found,) = np.flatnonzero(market.orders["number"] == number)
     return int(found)
 
 
@@ -59,10 +59,10 @@ BREAKAGES = {
     "an empty level counts lots": lambda m: lengthen(m, 9_500),
     "a broken link": lambda m: m.orders[slot(m, 2)].__setattr__("previous", 0),
     "a queue in a circle": close_circle,
-    "an order at the wrong price": lambda m: m.orders[slot(m, 1)].__setattr__("price", 9_991),
-    "an order on the wrong side": lambda m: m.orders[slot(m, 1)].__setattr__("side", 1),
+    "an order at the wrong price": lambda m: m.orders[slot(m, 1)].__setattr__("row", row(m, 9_991)),
     "an order with nothing left": lambda m: m.orders[slot(m, 3)].__setattr__("quantity", 0),
-    "an order under another id": lambda m: m.orders[slot(m, 3)].__setattr__("order_id", 5_121),
+    "an order under another's number": lambda m: m.orders[slot(m, 3)].__setattr__("number", 1),
+    "an order that is still to come": lambda m: m.orders[slot(m, 3)].__setattr__("number", 5_121),
     "an order too few": lambda m: m.__setattr__("n_resting", m.n_resting - 1),
     "a slot lost": lambda m: m.__setattr__("free_slot", 0),
     "a slot in use given free": lambda m: m.__setattr__("free_slot", slot(m, 1)),

@@ -5,19 +5,23 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from exchange.engine.codes import CancelReason, CommandKind, EventKind, RejectReason
+from exchange.engine.codes import CancelReason, CommandKind, EventKind, RejectReason, Side
 from exchange.engine.commands import apply_commands
+from exchange.engine.door import Door
+from exchange.engine.invariants import check_invariants
 from exchange.engine.records import (
     COMMAND,
     EVENT,
     LEDGER_MAX,
     LEVEL_QUANTITY_MAX,
+    N_ENTERED_MAX,
     NOTIONAL_MAX,
     PRICE_MAX,
     QUANTITY_MAX,
     TRAINING_MARKET,
     new_markets,
 )
+from exchange.engine.resting import resting_orders
 from market_story import (
     ANN,
     BOB,
@@ -38,6 +42,7 @@ from market_story import (
     traded,
 )
 
+BUY, SELL = int(Side.BUY), int(Side.SELL)
 LOWEST, HIGHEST = 9_489, 10_511  # prices of a training ladder around 10,000
 N_SLOTS = 511
 BOOK_FULL = [rejected(RejectReason.BOOK_FULL)]
@@ -355,6 +360,19 @@ def test_a_cancellation_tells_its_reason(story, reason):
 
 
 # --- fresh markets ---
+
+
+def test_after_the_last_number_no_order_rests_and_those_that_do_not_rest_still_trade():
+    markets = new_markets(1)
+    markets["n_entered"] = N_ENTERED_MAX - 1
+    door = Door(markets)
+    last = door.enter(0, ANN, SELL, 10_010, 5, GTC, 0)
+    assert last // len(markets[0].orders) == N_ENTERED_MAX
+    assert door.enter(0, BOB, BUY, 10_000, 5, GTC, 0) == -RejectReason.BOOK_FULL
+    assert door.enter(0, BOB, BUY, 10_010, 2, IOC, 0) > last
+    assert resting_orders(markets[0])["quantity"].tolist() == [3]
+    assert door.cancel(0, ANN, last) == last
+    check_invariants(markets[0])
 
 
 def test_fresh_markets_are_centered_open_and_differ_in_their_random_state():

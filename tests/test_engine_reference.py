@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.engine.codes import CommandKind, Option, Side, TimeInForce
+from exchange.engine.resting import resting_orders
 from market_story import Story
 from random_commands import random_commands, random_markets, random_weather
 from reference_book import ReferenceBook
@@ -104,8 +105,7 @@ def tell(story: Story, told: Command) -> None:
     fields = dict(fields)
     nth = fields.pop("nth", None)
     if nth is not None:
-        orders = story.markets[fields["instrument"]].orders
-        resting = orders[orders["order_id"] > 0]
+        resting = resting_orders(story.markets[fields["instrument"]])
         if len(resting):
             order = resting[nth % len(resting)]
             fields["order_id"] = int(order["order_id"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from exchange.engine.accounts import set_default_limits
+from exchange.engine.resting import resting_orders
 from exchange.simulation.presets import new_simulated_markets
 from market_kit import state
 from rl.baselines import quoter, run_episodes
@@ -354,7 +355,8 @@ def test_staggered_rows_end_one_after_the_other_the_first_time_only():
 
 def best_of_others(market: Any) -> tuple[int, int]:
     """Best prices of all orders but the agent's, read from the orders themselves."""
-    orders = market.orders[(market.orders["order_id"] != 0) & (market.orders["account"] != AGENT)]
+    orders = resting_orders(market)
+    orders = orders[orders["account"] != AGENT]
     return (
         int(orders["price"][orders["side"] == 0].max()),
         int(orders["price"][orders["side"] == 1].min()),

@@ -177,6 +177,16 @@ def test_extreme_order_flow_stays_within_the_crowds_own_limit():
     assert (markets["flow"]["n_crowd"] <= CROWD_ORDERS_MAX).all()
 
 
+def test_an_order_whose_number_ends_in_zeros_is_forgotten_like_others():
+    """Only half an id is listed: that of order 2^23 is its slot alone, as in a slot that is free."""
+    markets = new_simulated_markets(60, range(60))
+    markets["n_entered"] = 2**23 - 1
+    for _ in range(40):
+        wait(markets, 5)
+        check_venue(markets)
+    assert (markets["n_entered"] > 2**23).all()
+
+
 def test_factors_of_a_running_market_scale_it_at_once():
     start = new_simulated_markets(40, range(40))
     quiet, drought, crowded = start.copy(), start.copy(), start.copy()

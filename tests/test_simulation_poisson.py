@@ -42,7 +42,7 @@ def test_every_order_is_one_lot_and_levels_balance_arrivals_with_cancelations():
     lots = []
     for _ in range(60):
         advance_batch(markets, markets["now_ns"] + 120 * SECOND)
-        resting = markets["orders"]["order_id"] != 0
+        resting = markets["orders"]["number"] != 0
         assert (markets["orders"]["quantity"][resting] == 1).all()
         rows = markets["best_ask"] - 20
         lots.append(markets["levels"]["quantity"][np.arange(30), rows].mean())

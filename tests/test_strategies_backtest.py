@@ -8,6 +8,7 @@ import pytest
 
 from exchange.engine.door import Door
 from exchange.engine.records import DEPTH, Markets, new_markets
+from exchange.engine.resting import resting_orders
 from exchange.server.settings import Settings
 from exchange.simulation.presets import new_simulated_markets
 from strategies.backtest import STEP_NS, Backtest, Entrant, run_backtest
@@ -179,11 +180,12 @@ def test_the_mirror_knows_the_best_prices_after_every_event() -> None:
     """Against the depth, one command at a time, with every kind of event on the way."""
     markets = new_markets(1)
     door, random = Door(markets), np.random.default_rng(1)
-    mirror = BookMirror(markets[0].orders)
+    mirror = BookMirror(resting_orders(markets[0]))
     for _ in range(3_000):
         account, side = int(random.integers(4, 8)), int(random.integers(0, 2))
         price, lots = int(random.integers(9_995, 10_006)), int(random.integers(1, 9))
-        resting = markets[0].orders["order_id"][markets[0].orders["account"] == account]
+        resting = resting_orders(markets[0])
+        resting = resting["order_id"][resting["account"] == account]
         order_id = int(resting[random.integers(len(resting))]) if len(resting) else 0
         match int(random.integers(0, 6)):
             case 0 | 1 | 2:

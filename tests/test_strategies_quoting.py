@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from exchange.engine.door import Door
 from exchange.engine.records import Markets, new_markets
+from exchange.engine.resting import resting_orders
 from strategies.quoting import QUOTE_OPTIONS, SendQuote, wanted_commands
 from strategies.strategy import Quote, Resting, Take
 
@@ -45,11 +46,11 @@ def test_the_quote_is_out_of_the_way_before_the_strategy_takes() -> None:
 
 def resting(markets: Markets) -> tuple[Resting | None, Resting | None]:
     """The account's quote as it rests in the engine."""
-    orders = markets[0].orders
-    own = orders[(orders["order_id"] != 0) & (orders["account"] == ACCOUNT)]
+    own = resting_orders(markets[0])
+    own = own[own["account"] == ACCOUNT]
     sides: list[Resting | None] = [None, None]
     for order in own:
-        sides[int(order.side)] = Resting(int(order.price), int(order.quantity))
+        sides[order["side"]] = Resting(int(order["price"]), int(order["quantity"]))
     return sides[0], sides[1]
 
 

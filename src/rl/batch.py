@@ -96,7 +96,7 @@ class MarketBatch:
         self._episode_bytes = self.episodes.view(np.uint8).reshape(n, -1)
 
         self._task = _task_record(self.config)
-        self._weights = self.config.reward_weights
+        self._width = WIDTHS[action_kind(self.config.action)]
         self._columns = feature_columns(self.config.features)
         self._predictor = predictor_weights(
             self.config.predictor if predictor is None else predictor
@@ -145,7 +145,7 @@ class MarketBatch:
         if self.stagger:
             self._stagger(rows[self.n_episodes[rows] == 0])
         self.n_episodes[rows] += 1
-        self._all_begun = bool(self.n_episodes.all())
+        self._all_begun = self._all_begun or bool(self.n_episodes.all())
         self.ended[rows] = False
 
     def _begin_recorded(
@@ -198,17 +198,18 @@ class MarketBatch:
         ValueError for actions that are not finite numbers of that shape and for a mask that is not
         bool (n,).
         """
-        return self._step(self._task, actions, mask)
+        return self._step(self._task, self._width, actions, mask)
 
     def step_quotes(self, quotes: npt.ArrayLike, mask: Rows | None = None) -> Step:
         """The same with quotes, (n, 4): bid price, bid lots, ask price, ask lots; 0 is no order."""
         task = self._task.copy()
         task["action_kind"] = int(ActionKind.QUOTE)
-        return self._step(task, quotes, mask)
+        return self._step(task, WIDTHS[ActionKind.QUOTE], quotes, mask)
 
-    def _step(self, task: npt.NDArray[Any], actions: npt.ArrayLike, mask: Rows | None) -> Step:
+    def _step(
+        self, task: npt.NDArray[Any], width: int, actions: npt.ArrayLike, mask: Rows | None
+    ) -> Step:
         numbers = np.ascontiguousarray(actions, np.float64)
-        width = WIDTHS[ActionKind(int(task["action_kind"][0]))]
         if numbers.shape != (self.n, width):
             raise ValueError(f"actions are ({self.n}, {width}), these {numbers.shape}")
         if not isfinite(np.vdot(numbers, numbers)):  # twice as quick as asking each one
@@ -219,7 +220,6 @@ class MarketBatch:
         arrays = (
             self.markets,
             task,
-            self._weights,
             self._columns,
             self._predictor,
             numbers,
@@ -314,6 +314,7 @@ def _task_record(config: TaskConfig) -> npt.NDArray[Any]:
         "pnl_target",
     ):
         task[name] = getattr(config, name)
+    task["weights"] = config.reward_weights
     return task
 
 

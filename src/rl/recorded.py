@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from exchange.engine.accounts import set_default_limits
 from exchange.engine.records import COMMAND, LIVE_MARKET, TRAINING_MARKET, Markets, new_markets
+from exchange.engine.resting import resting_orders
 from exchange.simulation.recorded.apply import COUNTS, RECORDED_ACCOUNT, Orders
 from exchange.simulation.recorded.flow import RecordedFlow, advance_flow, new_recorded_markets
 from exchange.simulation.recorded.messages import MessageKind, RecordingError, new_messages
@@ -143,18 +144,10 @@ def _starts(flow: RecordedFlow, times: Array, numbers: Array) -> list[Start]:
 
 def _resting(markets: Markets, orders_at: Array) -> Array:
     """ADDs of the recorded orders in the book, in the order of their queues."""
-    market = markets[0]
-    heads = market["levels"]["head"]
-    slots = []
-    for head in heads[heads != 0].tolist():
-        slot = head
-        while slot != 0:
-            slots.append(slot)
-            slot = int(market["orders"][slot]["next"])
-    resting = market["orders"][slots]
-    opening = new_messages(len(slots))
+    resting = resting_orders(markets[0])
+    opening = new_messages(len(resting))
     opening["kind"] = MessageKind.ADD
-    opening["order"] = orders_at[slots]
+    opening["order"] = orders_at[resting["slot"]]
     for field in ("price", "quantity", "side"):
         opening[field] = resting[field]
     assert (resting["account"] == RECORDED_ACCOUNT).all()

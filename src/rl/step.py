@@ -8,22 +8,23 @@ out as `strategies.backtest` and the live exchange would have it.
 import numba
 import numpy as np
 
-from exchange.engine.book import find_order
-from exchange.engine.codes import N_PARTICIPANTS
+from exchange.engine.book import find_order, price_of
+from exchange.engine.codes import N_PARTICIPANTS, Side
 from exchange.engine.depth import write_depth
 from exchange.engine.kernel import batch_kernel, kernel
-from exchange.engine.matching import quote
+from exchange.engine.matching import enter_quote_side, pull_quote
 from exchange.engine.records import DEPTH, FEE_UNITS
 from exchange.simulation.step import advance_market, open_markets
 from rl.config import LATENCY_STEPS_MAX
-from rl.rewards import STEP, equity_change_clipped, weigh
+from rl.rewards import STEP, TERMS, equity_change_clipped, weigh
 from strategies.actions import write_quote
 from strategies.history import OWN_QUOTE
 from strategies.observe import N_FEATURES, choose, observe
 from strategies.quoting import QUOTE_OPTIONS
 
+BUY, SELL = int(Side.BUY), int(Side.SELL)
 AGENT = N_PARTICIPANTS  # the first account that is not the crowd's
-CHUNK = 16  # rows that a thread takes, and that one kind of work is done for, at a time
+CHUNK = 8  # rows that a thread takes, and that one kind of work is done for, at a time
 
 # What is the same for all markets of a batch.
 TASK = np.dtype(
@@ -40,6 +41,7 @@ TASK = np.dtype(
             ("reward_scale", np.float64),
             ("equity_clip", np.float64),
             ("pnl_target", np.float64),
+            ("weights", np.float64, (len(TERMS),)),  # of the reward's terms
         ],
     )
 )
@@ -75,16 +77,16 @@ EPISODE = np.dtype(
 
 
 @kernel
-def act(markets, i, task, actions, history, episode):
+def act(market, i, task, actions, history, episode):
     """What the action of row i asks for waits for its time; what has waited is placed."""
     wanted = episode.wanted[place_in_ring(episode.n_steps, task.latency_steps)]
     unit_lots = task.unit_lots
-    limit = min(task.position_max * unit_lots, markets[i].accounts[AGENT].position_max)
+    limit = min(task.position_max * unit_lots, market.accounts[AGENT].position_max)
     write_quote(task.action_kind, actions, i, history, limit, task.skew, unit_lots, wanted)
     if episode.n_steps >= task.latency_steps:
         decided = episode.n_steps - task.latency_steps
         ready = episode.wanted[place_in_ring(decided, task.latency_steps)]
-        place(markets, i, history.own, episode, ready)
+        place(market, history.own, episode, ready)
     episode.n_steps += 1
 
 
@@ -104,35 +106,36 @@ def place_in_ring(n_steps, latency_steps):
 
 
 @kernel
-def place(markets, i, own, episode, wanted):
+def place(market, own, episode, wanted):
     """Bring the resting quote to the wanted one; nothing is sent when nothing would change."""
     if keeps(own.bid_price, own.bid_quantity, wanted.bid_price, wanted.bid_quantity) and keeps(
         own.ask_price, own.ask_quantity, wanted.ask_price, wanted.ask_quantity
     ):
         return
-    send(markets, i, episode, wanted)
+    send(market, episode, wanted)
 
 
 @kernel(inline=False)
-def send(markets, i, episode, wanted):
-    """Enter a quote. Not inlined, which compiles sooner and runs as fast."""
-    market = markets[i]
+def send(market, episode, wanted):
+    """Enter a quote. Not inlined, which compiles sooner and runs as fast.
+
+    As `matching.quote` for a trader without a loss limit. No array of markets goes through here, as
+    numba would count references to it, which takes longer than a quote.
+    """
     account = market.accounts[AGENT]
     bid_before, ask_before = account.bid_quote_id, account.ask_quote_id
-    market.n_events = 0
-    quote(
-        markets[i : i + 1],
-        market,
-        AGENT,
+    bid, bid_lots, ask, ask_lots = (
         wanted.bid_price,
         wanted.bid_quantity,
         wanted.ask_price,
         wanted.ask_quantity,
-        QUOTE_OPTIONS,
-        0,
     )
-    count_order(episode, account.bid_quote_id, bid_before, wanted.bid_quantity)
-    count_order(episode, account.ask_quote_id, ask_before, wanted.ask_quantity)
+    market.n_events = 0
+    if pull_quote(market, AGENT, bid, bid_lots, ask, ask_lots, QUOTE_OPTIONS, 0) == 0:
+        for side, price, quantity in ((BUY, bid, bid_lots), (SELL, ask, ask_lots)):
+            enter_quote_side(market, AGENT, side, price, quantity, QUOTE_OPTIONS, 0, False)
+    count_order(episode, account.bid_quote_id, bid_before, bid_lots)
+    count_order(episode, account.ask_quote_id, ask_before, ask_lots)
 
 
 @kernel
@@ -175,7 +178,7 @@ def look(market, task, predictor, history, episode, scratch):
 def write_own_side(market, order_id, own, is_bid):
     """What rests of one side of the agent's quote."""
     slot = find_order(market, order_id) if order_id != 0 else 0
-    price = market.orders[slot].price if slot != 0 else 0
+    price = price_of(market, slot) if slot != 0 else 0
     quantity = market.orders[slot].quantity if slot != 0 else 0
     if is_bid:
         own.bid_price, own.bid_quantity = price, quantity
@@ -184,7 +187,7 @@ def write_own_side(market, order_id, own, is_bid):
 
 
 @kernel
-def settle_step(market, task, weights, history, episode):
+def settle_step(market, task, history, episode):
     """What the step was worth; the episode's account is carried on."""
     account = market.accounts[AGENT]
     step = episode.step
@@ -199,7 +202,7 @@ def settle_step(market, task, weights, history, episode):
     step.ahead_before = step.ahead
     step.ahead += equity_change_clipped(step) - task.pnl_target
     step.is_last = 1 if episode.n_steps >= episode.n_steps_max else 0
-    reward = task.reward_scale * weigh(step, weights)
+    reward = task.reward_scale * weigh(step, task.weights)
     episode.cash = account.cash
     episode.fees = account.fees
     episode.reward += reward
@@ -228,7 +231,6 @@ def keep_account(account, step, episode):
 def step_rows(
     markets,
     task,
-    weights,
     columns,
     predictor,
     actions,
@@ -250,7 +252,7 @@ def step_rows(
         last = min(first + CHUNK, len(markets))
         for i in range(first, last):
             if active[i]:
-                act(markets, i, task[0], actions, histories[i], episodes[i])
+                act(markets[i], i, task[0], actions, histories[i], episodes[i])
         for i in range(first, last):
             if active[i]:
                 advance_market(markets[i], markets[i].now_ns + task[0].step_ns)
@@ -258,7 +260,7 @@ def step_rows(
             if active[i]:
                 market, history, episode = markets[i], histories[i], episodes[i]
                 see(market, i, task[0], columns, predictor, history, episode, scratch, observations)
-                rewards[i] = settle_step(market, task[0], weights, history, episode)
+                rewards[i] = settle_step(market, task[0], history, episode)
                 ended[i] = episode.n_steps >= episode.n_steps_max
 
 
@@ -266,7 +268,6 @@ def step_rows(
 def step_rows_parallel(
     markets,
     task,
-    weights,
     columns,
     predictor,
     actions,
@@ -283,7 +284,6 @@ def step_rows_parallel(
         step_rows(
             markets[some],
             task,
-            weights,
             columns,
             predictor,
             actions[some],

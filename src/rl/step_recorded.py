@@ -37,7 +37,6 @@ def advance_recorded(markets, i, messages, rows, until_ns):
 def step_recorded_rows(
     markets,
     task,
-    weights,
     columns,
     predictor,
     actions,
@@ -55,10 +54,10 @@ def step_recorded_rows(
     for i in range(len(markets)):
         if active[i]:
             market, history, episode = markets[i], histories[i], episodes[i]
-            act(markets, i, task[0], actions, history, episode)
+            act(market, i, task[0], actions, history, episode)
             advance_recorded(markets, i, messages, rows, market.now_ns + task[0].step_ns)
             see(market, i, task[0], columns, predictor, history, episode, scratch, observations)
-            rewards[i] = settle_step(market, task[0], weights, history, episode)
+            rewards[i] = settle_step(market, task[0], history, episode)
             ended[i] = episode.n_steps >= episode.n_steps_max
 
 

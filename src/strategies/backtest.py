@@ -7,15 +7,17 @@ commands are applied in the order of account numbers, then the participants trad
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from exchange.engine.accounts import set_default_limits
 from exchange.engine.codes import N_PARTICIPANTS, EventKind, RejectReason, Side
 from exchange.engine.depth import write_depth
 from exchange.engine.door import Door
 from exchange.engine.records import DEPTH, Markets
+from exchange.engine.resting import describe
 from exchange.simulation.step import advance
 from strategies.mirror import BookMirror, Event
 from strategies.quoting import QUOTE_OPTIONS, TAKE_OPTIONS, Command, SendQuote
@@ -30,6 +32,13 @@ ACCOUNT, MAKER_ACCOUNT, KIND, REASON = (  # places in an event's row
     Event._fields.index(name) for name in ("account", "maker_account", "kind", "reason")
 )
 Advance = Callable[[Markets, int, int], int]
+
+
+class Kept(NamedTuple):
+    """The orders of one market as they were: bytes of its records, and its best bid's row."""
+
+    order_bytes: npt.NDArray[np.uint8]
+    best_bid: int
 
 
 @dataclass(frozen=True)
@@ -77,8 +86,8 @@ class Backtest:
             np.asarray(markets[name]) for name in ("accounts", "events", "n_events")
         )
         self._orders = np.asarray(markets["orders"])
-        self._ids, self._prices, self._quantities = (
-            self._orders[name] for name in ("order_id", "price", "quantity")
+        self._numbers, self._rows, self._quantities = (
+            self._orders[name] for name in ("number", "row", "quantity")
         )
         self._order_bytes = self._orders.view(np.uint8)
         self._in_order = sorted(entrants, key=lambda entrant: (entrant.account, entrant.instrument))
@@ -116,9 +125,9 @@ class Backtest:
         for instrument in range(len(self.markets)):
             until_ns = int(now_ns[instrument]) + self.step_ns
             while now_ns[instrument] < until_ns:
-                resting = self._order_bytes[instrument].copy()
+                before = self._keep(instrument)
                 self._advance(self.markets, instrument, until_ns)
-                self._read_events(instrument, resting)
+                self._read_events(instrument, before)
 
     def _write_depths(self) -> None:
         for market, depth in zip(self.markets, self._depths, strict=True):
@@ -132,7 +141,7 @@ class Backtest:
         return self._trader(entrant).act(depth, account, own_bid, own_ask)
 
     def _apply(self, entrant: Entrant, command: Command) -> None:
-        resting = self._order_bytes[entrant.instrument].copy()
+        before = self._keep(entrant.instrument)
         if isinstance(command, SendQuote):
             self._apply_quote(entrant, command)
         else:
@@ -147,7 +156,7 @@ class Backtest:
             )
             if result > 0:
                 self._trader(entrant).count_order(command.quantity)
-        self._read_events(entrant.instrument, resting)
+        self._read_events(entrant.instrument, before)
 
     def _apply_quote(self, entrant: Entrant, command: SendQuote) -> None:
         account = self._account(entrant)
@@ -167,8 +176,13 @@ class Backtest:
         if int(account["ask_quote_id"]) not in before:
             self._trader(entrant).count_order(command.ask_quantity)
 
-    def _read_events(self, instrument: int, resting: Any) -> None:
-        """Give each fill and refusal to its trader. resting: bytes of the orders before."""
+    def _keep(self, instrument: int) -> Kept:
+        """What tells later which orders rested now."""
+        best_bid = int(self.markets["best_bid"][instrument])
+        return Kept(self._order_bytes[instrument].copy(), best_bid)
+
+    def _read_events(self, instrument: int, before: Kept) -> None:
+        """Give each fill and refusal to its trader."""
         n_events = int(self._n_events[instrument])
         rows = self._events[instrument, :n_events].tolist()
         trades = False
@@ -181,7 +195,11 @@ class Backtest:
                 reason = RejectReason(row[REASON]).name.lower()
                 self._traders[row[ACCOUNT], instrument].count_refusal(reason)
         if trades:  # few steps have one, so the book is followed through those alone
-            self._read_trades(instrument, rows, BookMirror(resting.view(self._orders.dtype)))
+            orders = before.order_bytes.view(self._orders.dtype)
+            slots = np.flatnonzero(orders["number"])
+            price_base = int(self.markets["price_base"][instrument])
+            resting = describe(orders, slots, price_base, before.best_bid)
+            self._read_trades(instrument, rows, BookMirror(resting))
 
     def _read_trades(self, instrument: int, rows: list[Any], mirror: BookMirror) -> None:
         taker_order_id = mid_twice = 0
@@ -218,10 +236,12 @@ class Backtest:
         """The quote order of this id if it still rests; ids carry their slot in the low bits."""
         if order_id == 0:
             return None
-        place = entrant.instrument, order_id % self._ids.shape[1]
-        if self._ids[place] != order_id:
+        number, slot = divmod(order_id, self._numbers.shape[1])
+        place = entrant.instrument, slot
+        if self._numbers[place] != number:
             return None
-        return Resting(int(self._prices[place]), int(self._quantities[place]))
+        price = int(self.markets["price_base"][entrant.instrument]) + int(self._rows[place])
+        return Resting(price, int(self._quantities[place]))
 
 
 def _check_seat(markets: Markets, account: int, instrument: int) -> None:

@@ -3,11 +3,12 @@
 The engine keeps the events of a whole step: what the best prices were in its midst is replayed.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sortedcontainers import SortedDict
 
 from exchange.engine.codes import EventKind
+from exchange.engine.resting import Resting
 
 RESTED, TRADED = int(EventKind.RESTED), int(EventKind.TRADED)
 CANCELED, REPLACED = int(EventKind.CANCELED), int(EventKind.REPLACED)
@@ -35,16 +36,15 @@ class Event(NamedTuple):
 class BookMirror:
     """Resting orders by id and quantities by price, as of the last event applied.
 
-    orders: (n_orders,), the orders of a MARKET at the start.
+    resting: RESTING (n,), what rests at the start.
     """
 
-    def __init__(self, orders: Any) -> None:
+    def __init__(self, resting: Resting) -> None:
         self._orders: dict[int, list[int]] = {}  # id -> [side, price, lots]
         self._levels: tuple[SortedDict[int, int], SortedDict[int, int]] = (
             SortedDict(),
             SortedDict(),
         )
-        resting = orders[orders["order_id"] != 0]
         for order in resting[["order_id", "side", "price", "quantity"]].tolist():
             self._rest(*order)
 

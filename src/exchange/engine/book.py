@@ -9,7 +9,10 @@ import numpy as np
 from exchange.engine.bits import highest_bit, lowest_bit
 from exchange.engine.codes import Side
 from exchange.engine.kernel import kernel
+from exchange.engine.records import N_ENTERED_MAX
 
+# Plain integers: an enum member as an argument would compile all rules below it once more.
+BUY, SELL = int(Side.BUY), int(Side.SELL)
 ONE = np.uint64(1)
 ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
@@ -17,15 +20,37 @@ ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 @kernel
 def find_order(market, order_id):
     """Slot of a resting order, 0 when there is none of that id."""
-    slot = order_id & (len(market.orders) - 1)
-    return slot if slot != 0 and market.orders[slot].order_id == order_id else 0
+    n_orders = len(market.orders)
+    slot = order_id & (n_orders - 1)
+    is_there = np.int64(market.orders[slot].number) == order_id // n_orders and order_id >= n_orders
+    return slot if is_there else 0
+
+
+@kernel
+def order_id(market, slot):
+    """The id of the order in a slot: its number among all orders, then the slot."""
+    return np.int64(market.orders[slot].number) * len(market.orders) + slot
+
+
+@kernel
+def price_of(market, slot):
+    """The price of the order in a slot, ticks."""
+    return market.price_base + np.int64(market.orders[slot].row)
+
+
+@kernel
+def side_of(market, slot):
+    """The side of a resting order: all rows up to the best bid hold bids, all others asks."""
+    return BUY if market.orders[slot].row <= market.best_bid else SELL
 
 
 @kernel
 def take_slot(market):
     """Reserve an order slot, 0 when every slot is taken. Give it back with `free_slot`."""
     slot = market.free_slot
-    if slot != 0:
+    if market.n_entered >= N_ENTERED_MAX:
+        slot = 0
+    elif slot != 0:
         market.free_slot = market.orders[slot].next
     elif market.n_slots_used + 1 < len(market.orders):
         market.n_slots_used += 1
@@ -37,16 +62,16 @@ def take_slot(market):
 def free_slot(market, slot):
     """Give a slot back; its order id is forgotten."""
     order = market.orders[slot]
-    order.order_id = 0
+    order.number = 0
     order.next = market.free_slot
     market.free_slot = slot
 
 
 @kernel
-def rest(market, slot):
+def rest(market, side, slot):
     """Put an order (already written in its slot) at the end of the queue at its price."""
     order = market.orders[slot]
-    row = order.price - market.price_base
+    row = np.int64(order.row)
     level = market.levels[row]
     is_first = level.head == 0
     link(market, level.tail, slot)
@@ -54,7 +79,7 @@ def rest(market, slot):
     level.tail = slot
     if is_first:
         level.head = slot
-        open_row(market, order.side, row)
+        open_row(market, side, row)
     level.quantity += order.quantity
     market.n_resting += 1
 
@@ -63,7 +88,7 @@ def rest(market, slot):
 def unlink(market, slot):
     """Take an order out of the queue at its price. Its slot stays reserved."""
     order = market.orders[slot]
-    row = order.price - market.price_base
+    row = np.int64(order.row)
     level = market.levels[row]
     before, behind = order.previous, order.next
     head, tail = level.head, level.tail
@@ -73,7 +98,7 @@ def unlink(market, slot):
     level.quantity -= order.quantity
     market.n_resting -= 1
     if level.head == 0:
-        close_row(market, order.side, row)
+        close_row(market, row)
 
 
 @kernel
@@ -100,12 +125,11 @@ def open_row(market, side, row):
 
 
 @kernel
-def close_row(market, side, row):
+def close_row(market, row):
     """The last order has left this row."""
     market.occupied[row >> 6] &= ~(ONE << np.uint64(row & 63))
-    if side == Side.BUY:
-        if row == market.best_bid:
-            market.best_bid = occupied_row_below(market, row)
+    if row == market.best_bid:
+        market.best_bid = occupied_row_below(market, row)
     elif row == market.best_ask:
         market.best_ask = occupied_row_above(market, row)
 

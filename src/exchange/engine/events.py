@@ -1,5 +1,6 @@
 """What happened, written into the market's event buffer in the order it happened."""
 
+from exchange.engine.book import order_id, price_of
 from exchange.engine.codes import EventKind
 from exchange.engine.kernel import kernel
 
@@ -43,30 +44,25 @@ def new_event(
 
 
 @kernel
-def emit_rested(market, order):
-    new_event(
-        market,
-        EventKind.RESTED,
-        order.account,
-        order.side,
-        order.order_id,
-        order.price,
-        order.quantity,
-    )
+def emit_rested(market, side, slot):
+    order = market.orders[slot]
+    number, price = order_id(market, slot), price_of(market, slot)
+    new_event(market, EventKind.RESTED, order.account, side, number, price, order.quantity)
 
 
 @kernel
-def emit_traded(market, taker_id, taker, taker_side, maker, quantity):
-    """maker: the resting order, its quantity already reduced by the trade."""
+def emit_traded(market, taker_id, taker, taker_side, maker_slot, quantity):
+    """maker_slot: of the resting order, its quantity already reduced by the trade."""
+    maker = market.orders[maker_slot]
     new_event(
         market,
         EventKind.TRADED,
         taker,
         taker_side,
         taker_id,
-        maker.price,
+        price_of(market, maker_slot),
         quantity,
-        maker_order_id=maker.order_id,
+        maker_order_id=order_id(market, maker_slot),
         maker_account=maker.account,
         quantity_before=maker.quantity,
     )
@@ -78,17 +74,26 @@ def emit_canceled(market, account, side, order_id, price, quantity, reason):
 
 
 @kernel
-def emit_replaced(market, order, price, quantity, kept_priority):
-    """order: still as it was; price and quantity: as they become."""
+def emit_order_canceled(market, side, slot, reason):
+    """Of an order that is still in its slot, with all its open lots."""
+    order = market.orders[slot]
+    number, price = order_id(market, slot), price_of(market, slot)
+    emit_canceled(market, order.account, side, number, price, order.quantity, reason)
+
+
+@kernel
+def emit_replaced(market, side, slot, price, quantity, kept_priority):
+    """The order in its slot is still as it was; price and quantity: as they become."""
+    order = market.orders[slot]
     new_event(
         market,
         EventKind.REPLACED,
         order.account,
-        order.side,
-        order.order_id,
+        side,
+        order_id(market, slot),
         price,
         quantity,
-        price_before=order.price,
+        price_before=price_of(market, slot),
         quantity_before=order.quantity,
         kept_priority=kept_priority,
     )

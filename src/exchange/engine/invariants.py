@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from exchange.engine.codes import EventKind, Option, Side, TimeInForce
+from exchange.engine.codes import EventKind, Option, TimeInForce
 from exchange.engine.records import Markets
 
 
@@ -41,15 +41,13 @@ def _check_levels(market: Any) -> list[int]:
     resting: list[int] = []
     for row in np.flatnonzero(market.levels["head"]):
         level = market.levels[row]
-        side = Side.BUY if row <= market.best_bid else Side.SELL
         slot, previous, quantity, n_walked = int(level.head), 0, 0, 0
         while slot != 0:
             order = market.orders[slot]
             assert order.previous == previous, f"slot {slot}: broken link"
-            assert order.price == row + market.price_base, f"slot {slot}: wrong level"
-            assert order.side == side, f"slot {slot}: wrong side of the book"
+            assert order.row == row, f"slot {slot}: wrong level"
             assert order.quantity > 0, f"slot {slot}: nothing left of it"
-            assert order.order_id % len(market.orders) == slot, f"slot {slot}: wrong id"
+            assert order.number != 0, f"slot {slot}: rests and is free"
             resting.append(slot)
             quantity, n_walked = quantity + int(order.quantity), n_walked + 1
             previous, slot = slot, int(order.next)
@@ -66,13 +64,16 @@ def _check_slots(market: Any, resting: list[int]) -> None:
     free = []
     slot = int(market.free_slot)
     while slot != 0:
-        assert market.orders[slot].order_id == 0, f"slot {slot} is free and in use"
+        assert market.orders[slot].number == 0, f"slot {slot} is free and in use"
         free.append(slot)
         assert len(free) <= market.n_slots_used, "the list of free slots runs in a circle"
         slot = int(market.orders[slot].next)
     assert sorted(free + resting) == list(range(1, int(market.n_slots_used) + 1)), "a slot is lost"
-    used = market.orders[resting]
-    due = used["expire_ns"][(used["options"] & Option.TIME_IN_FORCE) == TimeInForce.GTD]
+    numbers = market.orders[resting]["number"]
+    assert len(set(numbers.tolist())) == len(numbers), "two orders have one number"
+    assert (numbers <= market.n_entered).all(), "an order rests before it was entered"
+    options = market.orders[resting]["options"]
+    due = market.expires_ns[resting][(options & Option.TIME_IN_FORCE) == TimeInForce.GTD]
     if len(due):
         assert market.now_ns < due.min(), "an expired order rests"
         assert 0 < market.expire_next_ns <= due.min(), "an expiry would be missed"
@@ -84,8 +85,8 @@ def _check_accounts(market: Any, resting: list[int]) -> None:
     for number in range(len(accounts)):
         account, own = accounts[number], orders[orders["account"] == number]
         reduce_only = (own["options"] & Option.REDUCE_ONLY) != 0
-        buys = int(own["quantity"][own["side"] == Side.BUY].sum())
-        sells = int(own["quantity"][own["side"] == Side.SELL].sum())
+        is_bid = own["row"] <= market.best_bid
+        buys, sells = int(own["quantity"][is_bid].sum()), int(own["quantity"][~is_bid].sum())
         counted = (account.buy_open, account.sell_open, account.n_open, account.n_reduce_only)
         assert counted == (buys, sells, len(own), reduce_only.sum()), f"account {number}: open"
         if reduce_only.any():

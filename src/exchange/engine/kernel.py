@@ -7,6 +7,7 @@ run stale rules. So the cache folder is named after a hash of every source that 
 
 import hashlib
 import os
+import platform
 import re
 import shutil
 import tempfile
@@ -16,6 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from llvmlite import binding as llvm
+
+if platform.machine() in ("x86_64", "AMD64"):
+    # LLVM would make branches of choices between numbers. Here most choices (which side, is there an
+    # order behind) are as good as random, and a wrong guess costs more than both numbers.
+    llvm.set_option("onebook", "-x86-cmov-converter=0")
 
 PACKAGES = ("exchange", "strategies", "rl")
 CACHE_FOLDERS_MAX = 6  # older sets of compiled rules are deleted

@@ -17,13 +17,16 @@ from exchange.engine.book import (
     find_order,
     free_slot,
     next_worse,
+    price_of,
     rest,
+    side_of,
     take_slot,
     unlink,
 )
 from exchange.engine.codes import CancelReason, Option, Phase, RejectReason, Side, TimeInForce
 from exchange.engine.events import (
     emit_canceled,
+    emit_order_canceled,
     emit_rejected,
     emit_replaced,
     emit_rested,
@@ -70,14 +73,14 @@ def enter_order(market, account, side, price, quantity, options, expire_ns, only
             emit_canceled(market, account, side, order_id, price, left, unfilled_reason(options))
     elif left > 0:
         order = market.orders[slot]
-        order.order_id = order_id
-        order.expire_ns = expire_ns
-        order.price = price
+        order.number = market.n_entered
+        order.row = price - market.price_base
         order.quantity = left
         order.account = account
-        order.side = side
         order.options = options
-        rest_order(market, slot)
+        if time_in_force == TimeInForce.GTD:
+            market.expires_ns[slot] = expire_ns
+        rest_order(market, side, slot)
     else:
         free_slot(market, slot)
     return order_id
@@ -189,14 +192,14 @@ def trade(market, order_id, account, side, quantity, slot):
     """One trade between the incoming order and the resting one; returns the lots traded."""
     maker = market.orders[slot]
     traded = int(min(quantity, maker.quantity))  # int: 64 bits also where nothing is compiled
-    price = int(maker.price)
+    price = price_of(market, slot)
     maker_account = market.accounts[maker.account]
     taker_account = market.accounts[account]
     maker_fee = price * traded * market.maker_fee_ppm
     taker_fee = price * traded * market.taker_fee_ppm
-    settle(maker_account, maker.side, price, traded, maker_fee)
+    settle(maker_account, 1 - side, price, traded, maker_fee)
     settle(taker_account, side, price, traded, taker_fee)
-    add_open(maker_account, maker.side, -traded)
+    add_open(maker_account, 1 - side, -traded)
     market.fees_collected += maker_fee + taker_fee
     market.last_price = price
     market.n_trades += 1
@@ -205,49 +208,40 @@ def trade(market, order_id, account, side, quantity, slot):
     else:
         market.sold += traded
     maker.quantity -= traded
-    market.levels[price - market.price_base].quantity -= traded
-    emit_traded(market, order_id, account, side, maker, traded)
+    market.levels[maker.row].quantity -= traded
+    emit_traded(market, order_id, account, side, slot, traded)
     if maker.quantity == 0:
         forget_order(market, slot)
     return traded
 
 
 @kernel
-def rest_order(market, slot):
+def rest_order(market, side, slot):
     """Rest an order written in its slot and count it in its account; cancel it at a full level."""
     order = market.orders[slot]
-    row = order.price - market.price_base
-    if market.levels[row].quantity > LEVEL_QUANTITY_MAX - order.quantity:
-        emit_canceled(
-            market,
-            order.account,
-            order.side,
-            order.order_id,
-            order.price,
-            order.quantity,
-            CancelReason.BOOK_FULL,
-        )
+    if market.levels[order.row].quantity > LEVEL_QUANTITY_MAX - order.quantity:
+        emit_order_canceled(market, side, slot, CancelReason.BOOK_FULL)
         free_slot(market, slot)
         return
-    rest(market, slot)
+    rest(market, side, slot)
     account = market.accounts[order.account]
-    add_open(account, order.side, order.quantity)
+    add_open(account, side, order.quantity)
     account.n_open += 1
     if (order.options & Option.REDUCE_ONLY) != 0:
         account.n_reduce_only += 1
     if (order.options & Option.TIME_IN_FORCE) == TimeInForce.GTD:
-        if market.expire_next_ns == 0 or order.expire_ns < market.expire_next_ns:
-            market.expire_next_ns = order.expire_ns
-    emit_rested(market, order)
+        if market.expire_next_ns == 0 or market.expires_ns[slot] < market.expire_next_ns:
+            market.expire_next_ns = market.expires_ns[slot]
+    emit_rested(market, side, slot)
 
 
 @kernel
 def take_out(market, slot):
     """Take a resting order out of the book and out of its account's counts; the slot is kept."""
     order = market.orders[slot]
-    unlink(market, slot)
     account = market.accounts[order.account]
-    add_open(account, order.side, -order.quantity)
+    add_open(account, side_of(market, slot), -order.quantity)
+    unlink(market, slot)
     account.n_open -= 1
     if (order.options & Option.REDUCE_ONLY) != 0:
         account.n_reduce_only -= 1
@@ -262,10 +256,7 @@ def forget_order(market, slot):
 
 @kernel
 def cancel_slot(market, slot, reason):
-    order = market.orders[slot]
-    emit_canceled(
-        market, order.account, order.side, order.order_id, order.price, order.quantity, reason
-    )
+    emit_order_canceled(market, side_of(market, slot), slot, reason)
     forget_order(market, slot)
 
 
@@ -308,10 +299,11 @@ def expire_orders(market):
                 order = market.orders[slot]
                 behind = order.next
                 if (order.options & Option.TIME_IN_FORCE) == TimeInForce.GTD:
-                    if order.expire_ns <= market.now_ns:
+                    expire_ns = market.expires_ns[slot]
+                    if expire_ns <= market.now_ns:
                         cancel_slot(market, slot, CancelReason.EXPIRED)
-                    elif market.expire_next_ns == 0 or order.expire_ns < market.expire_next_ns:
-                        market.expire_next_ns = order.expire_ns
+                    elif market.expire_next_ns == 0 or expire_ns < market.expire_next_ns:
+                        market.expire_next_ns = expire_ns
                 slot = behind
             row = worse
 
@@ -328,10 +320,10 @@ def replace_order(market, account, order_id, price, quantity, only_reducing):
         reason = RejectReason.UNKNOWN_ORDER
         return emit_rejected(market, account, 0, order_id, price, quantity, reason)
     order = market.orders[slot]
-    if price == order.price and 0 < quantity <= order.quantity:
+    if price == price_of(market, slot) and 0 < quantity <= order.quantity:
         reduce_slot(market, slot, quantity)
         return order_id
-    side = order.side
+    side = side_of(market, slot)
     options = order.options
     reason = check_entry(
         market,
@@ -340,18 +332,18 @@ def replace_order(market, account, order_id, price, quantity, only_reducing):
         price,
         quantity,
         options,
-        order.expire_ns,
+        market.expires_ns[slot],
         order.quantity,
         only_reducing,
     )
     if reason != RejectReason.NONE:
         return emit_rejected(market, account, side, order_id, price, quantity, reason)
-    emit_replaced(market, order, price, quantity, 0)
+    emit_replaced(market, side, slot, price, quantity, 0)
     take_out(market, slot)
-    order.price = price
+    order.row = price - market.price_base
     order.quantity = match(market, order_id, account, side, price, quantity, options)
     if order.quantity > 0:
-        rest_order(market, slot)
+        rest_order(market, side, slot)
     else:
         free_slot(market, slot)
     return order_id
@@ -361,10 +353,11 @@ def replace_order(market, account, order_id, price, quantity, only_reducing):
 def reduce_slot(market, slot, quantity):
     """Cut a resting order down to `quantity` lots where it stands."""
     order = market.orders[slot]
-    emit_replaced(market, order, order.price, quantity, 1)
+    side = side_of(market, slot)
+    emit_replaced(market, side, slot, price_of(market, slot), quantity, 1)
     less = order.quantity - quantity
-    market.levels[order.price - market.price_base].quantity -= less
-    add_open(market.accounts[order.account], order.side, -less)
+    market.levels[order.row].quantity -= less
+    add_open(market.accounts[order.account], side, -less)
     order.quantity = quantity
 
 
@@ -387,43 +380,52 @@ def quote(
     quote cannot meet its own past. markets: of the whole venue, for its loss limits: trades of the
     bid may bring the ask under one. Returns 0, or -RejectReason when the whole quote is refused.
     """
+    refused = pull_quote(
+        market, account, bid_price, bid_quantity, ask_price, ask_quantity, options, expire_ns
+    )
+    if refused != 0:
+        return refused
+    for side, price, quantity in (
+        (Side.BUY, bid_price, bid_quantity),
+        (Side.SELL, ask_price, ask_quantity),
+    ):
+        only_reducing = loss_reached(markets, account)
+        enter_quote_side(market, account, side, price, quantity, options, expire_ns, only_reducing)
+    return 0
+
+
+@kernel
+def pull_quote(
+    market, account, bid_price, bid_quantity, ask_price, ask_quantity, options, expire_ns
+):
+    """The first half of `quote`: what may not stay of the old one goes. Returns 0 or -RejectReason."""
     reason = check_quote(
         market, bid_price, bid_quantity, ask_price, ask_quantity, options, expire_ns
     )
     if reason != RejectReason.NONE:
         return emit_rejected(market, account, Side.BUY, 0, bid_price, bid_quantity, reason)
     record = market.accounts[account]
-    bid_kept = keep_or_pull(market, record.bid_quote_id, bid_price, bid_quantity)
-    ask_kept = keep_or_pull(market, record.ask_quote_id, ask_price, ask_quantity)
-    if not bid_kept:
+    if not keep_or_pull(market, record.bid_quote_id, bid_price, bid_quantity):
         record.bid_quote_id = 0
-        if bid_quantity > 0:
-            order_id = enter_order(
-                market,
-                account,
-                Side.BUY,
-                bid_price,
-                bid_quantity,
-                options,
-                expire_ns,
-                loss_reached(markets, account),
-            )
-            record.bid_quote_id = max(order_id, 0)
-    if not ask_kept:
+    if not keep_or_pull(market, record.ask_quote_id, ask_price, ask_quantity):
         record.ask_quote_id = 0
-        if ask_quantity > 0:
-            order_id = enter_order(
-                market,
-                account,
-                Side.SELL,
-                ask_price,
-                ask_quantity,
-                options,
-                expire_ns,
-                loss_reached(markets, account),
-            )
-            record.ask_quote_id = max(order_id, 0)
     return 0
+
+
+@kernel
+def enter_quote_side(market, account, side, price, quantity, options, expire_ns, only_reducing):
+    """The second half of `quote`, for a side of which nothing was kept."""
+    record = market.accounts[account]
+    resting_id = record.bid_quote_id if side == Side.BUY else record.ask_quote_id
+    if resting_id != 0 or quantity <= 0:
+        return
+    order_id = enter_order(
+        market, account, side, price, quantity, options, expire_ns, only_reducing
+    )
+    if side == Side.BUY:
+        record.bid_quote_id = max(order_id, 0)
+    else:
+        record.ask_quote_id = max(order_id, 0)
 
 
 @kernel
@@ -449,7 +451,7 @@ def keep_or_pull(market, order_id, price, quantity):
     if slot == 0:
         return False
     order = market.orders[slot]
-    if order.price == price and quantity > 0:
+    if price_of(market, slot) == price and quantity > 0:
         if quantity < order.quantity:
             reduce_slot(market, slot, quantity)
         return True

@@ -1,8 +1,9 @@
 """FLOW: the part of a market record that belongs to its simulated participants.
 
 The engine only stores it; `exchange.simulation` gives it meaning, `docs/MARKET.md` its equations.
-It stands here because a market is one plain record, its crowd included. Parameters come first, then
-the state that the participants change. Prices are ticks; a weight is a share of the orders sent.
+It stands here because a market is one plain record, its crowd included. Parameters of the crowd come
+first, then the state that it changes, then stress and Poisson flow. Prices are ticks; a weight is a
+share of the orders sent.
 """
 
 from enum import IntEnum
@@ -82,20 +83,12 @@ FLOW = np.dtype(
             ("noise_factor", np.float64),  # on noise_weight
             ("informed_factor", np.float64),  # on value_weight
             ("pressure", np.float64),  # share of orders that are forced; below 0 they sell
-            # Poisson flow, events per second; index 0 is one tick from the opposite best price
-            ("limit_rates", np.float64, (POISSON_DISTANCE_MAX,)),  # per side
-            ("cancel_rates", np.float64, (POISSON_DISTANCE_MAX,)),  # per resting order
-            ("market_rate", np.float64),  # per side
             # state: the clock of the participants
             ("next_ns", np.int64),  # when the next order arrives or the next step begins
+            ("shock_next_ns", np.int64),  # when the next shock begins or ends, 0 when none does
             ("step_end_ns", np.int64),
             ("n_orders_left", np.int64),  # to arrive in this step
             ("part_ns", np.int64),  # of the step for each of its orders
-            # state: the stress timetable
-            ("shocks", SHOCK, (SHOCKS_MAX,)),
-            ("shock_next_ns", np.int64),  # when the next shock begins or ends, 0 when none does
-            ("n_shocks_active", np.int64),
-            ("calm_factors", np.float64, (3,)),  # volatility, liquidity, informed without shocks
             # state: what moves once a step
             ("value", np.float64),  # hidden, ticks
             ("value_min", np.float64),
@@ -113,8 +106,17 @@ FLOW = np.dtype(
             ("value_error", np.float64),  # of the value trader of before
             ("meta_side", np.int64, (N_META_ORDERS,)),
             ("meta_left", np.int64, (N_META_ORDERS,)),  # slices
-            ("n_crowd", np.int64),  # entries of crowd_ids
-            ("crowd_ids", np.int64, (CROWD_ORDERS_MAX,)),  # resting orders; some are gone already
+            ("n_crowd", np.int64),  # entries of crowd
+            # lower halves of the ids of resting orders; some are gone already
+            ("crowd", np.uint32, (CROWD_ORDERS_MAX,)),
+            # state: the stress timetable. It and Poisson flow stand last: what a crowd needs is together
+            ("n_shocks_active", np.int64),
+            ("calm_factors", np.float64, (3,)),  # volatility, liquidity, informed without shocks
+            ("shocks", SHOCK, (SHOCKS_MAX,)),
+            # Poisson flow, events per second; index 0 is one tick from the opposite best price
+            ("limit_rates", np.float64, (POISSON_DISTANCE_MAX,)),  # per side
+            ("cancel_rates", np.float64, (POISSON_DISTANCE_MAX,)),  # per resting order
+            ("market_rate", np.float64),  # per side
         ],
     )
 )

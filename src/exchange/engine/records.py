@@ -17,6 +17,9 @@ from exchange.engine.participants import FLOW
 N_DEPTH = 10  # levels a side shown to everybody
 
 N_ORDERS_MAX = 2**16  # slots of one market
+N_LEVELS_MAX = 2**16
+N_ACCOUNTS_MAX = 2**8
+N_ENTERED_MAX = 2**32 - 1  # orders of one market; no later one may rest
 QUANTITY_MAX = 100_000_000  # lots in one order
 NOTIONAL_MAX = 10**11  # tick-lots in one order
 LEVEL_QUANTITY_MAX = 2**31 - 1  # lots at one price
@@ -38,18 +41,17 @@ LEVEL = np.dtype(
     )
 )
 
+# Small, as orders lie anywhere: how many of a market's fit into the nearest caches is what a command takes.
 ORDER = np.dtype(
     (
         np.record,
         [
-            ("order_id", np.int64),  # 0 when the slot is free
-            ("expire_ns", np.int64),  # for gtd orders
-            ("price", np.int32),  # ticks
+            ("number", np.uint32),  # of its id, see `book.order_id`; 0 when the slot is free
             ("quantity", np.int32),  # lots still open
+            ("row", np.uint16),  # of the ladder: its price; and so its side, see `book.side_of`
             ("next", np.uint16),  # slot behind this one at its price; next free slot when free
             ("previous", np.uint16),  # slot before this one at its price
-            ("account", np.int16),
-            ("side", np.uint8),
+            ("account", np.uint8),
             ("options", np.uint8),
         ],
     )
@@ -150,7 +152,8 @@ def market_dtype(n_levels: int, n_orders: int, n_accounts: int) -> np.dtype[Any]
     """
     assert n_levels % 64 == 0, "the ladder's occupancy is kept in words of 64 prices"
     assert n_orders & (n_orders - 1) == 0, "order ids carry the slot in their low bits"
-    assert n_orders <= N_ORDERS_MAX, "slots are 16 bits"
+    assert n_orders <= N_ORDERS_MAX and n_levels <= N_LEVELS_MAX, "slots and rows are 16 bits"
+    assert n_accounts <= N_ACCOUNTS_MAX, "accounts of orders are 8 bits"
     return np.dtype(
         (
             np.record,
@@ -183,6 +186,7 @@ def market_dtype(n_levels: int, n_orders: int, n_accounts: int) -> np.dtype[Any]
                 ("levels", LEVEL, (n_levels,)),
                 ("orders", ORDER, (n_orders,)),
                 ("events", EVENT, (2 * n_orders,)),
+                ("expires_ns", np.int64, (n_orders,)),  # of the gtd orders in these slots
             ],
         )
     )

@@ -6,6 +6,8 @@ one participant decide. Every kernel works on one MARKET; `flow` is its FLOW rec
 
 from math import ceil, exp, floor
 
+import numpy as np
+
 from exchange.engine.book import best_opposite
 from exchange.engine.kernel import kernel
 from exchange.engine.participants import N_META_ORDERS
@@ -25,6 +27,7 @@ from exchange.simulation.orders import (
     cancel_entry,
     choose_order,
     fetch_orders,
+    listed_slot,
     n_resting_crowd,
     price_max,
     price_min,
@@ -203,7 +206,7 @@ def cancel_one(market, flow):
         i = choose_order(flow, market)
         if i < 0:
             break
-        accepted = CANCEL_ACCEPTANCE[behind_best(market, flow.crowd_ids[i])]
+        accepted = CANCEL_ACCEPTANCE[behind_best(market, listed_slot(flow, market, i))]
         if draw == CANCEL_DRAWS_MAX - 1 or uniform(market) < accepted:
             cancel_entry(flow, market, i)
             break
@@ -211,12 +214,11 @@ def cancel_one(market, flow):
 
 
 @kernel
-def behind_best(market, order_id):
+def behind_best(market, slot):
     """Ticks of a resting order behind the best price of its side, at most the table's last."""
-    order = market.orders[order_id & (len(market.orders) - 1)]
-    row = order.price - market.price_base
-    bid, ask, side = market.best_bid, market.best_ask, order.side
-    ticks = bid - row if side == BUY else row - ask
+    row = np.int64(market.orders[slot].row)
+    bid, ask = market.best_bid, market.best_ask
+    ticks = bid - row if row <= bid else row - ask
     return min(ticks, len(CANCEL_ACCEPTANCE) - 1)
 
 

@@ -4,7 +4,7 @@ Limit orders arrive at rate `limit_rates[i - 1]` i ticks from the opposite best 
 order is canceled at rate `cancel_rates[i - 1]`, market orders arrive at `market_rate` on each side.
 """
 
-from exchange.engine.book import find_order
+from exchange.engine.book import price_of, side_of
 from exchange.engine.kernel import kernel
 from exchange.engine.participants import POISSON_DISTANCE_MAX
 from exchange.simulation.orders import (
@@ -17,6 +17,7 @@ from exchange.simulation.orders import (
     SELL,
     cancel_entry,
     drop,
+    listed_slot,
 )
 from exchange.simulation.rng import below, exponential, uniform
 
@@ -105,12 +106,11 @@ def cancel_unit(market, flow):
     if flow.n_crowd == 0:
         return NO_ORDER
     i = below(market, flow.n_crowd)
-    slot = find_order(market, flow.crowd_ids[i])
+    slot = listed_slot(flow, market, i)
     if slot == 0:
         drop(flow, i)
         return NO_ORDER
-    order = market.orders[slot]
-    away = abs(opposite_best(market, order.side) - order.price)
+    away = abs(opposite_best(market, side_of(market, slot)) - price_of(market, slot))
     away = min(max(away, 1), POISSON_DISTANCE_MAX)
     if uniform(market) * cancel_rate_max(flow) < flow.cancel_rates[away - 1]:
         cancel_entry(flow, market, i)

@@ -58,11 +58,12 @@ def apply(markets, command):
     return obey(markets, command)
 
 
-@kernel
+@kernel(inline=False)
 def advance_market(market, until_ns):
     """Move one market all the way, forgetting the events that its buffer cannot hold.
 
-    Afterwards `events` holds the newest part only. For batches, where accounts and depth tell all.
+    Afterwards `events` holds the newest part only. For batches, where accounts and depth tell all. Not
+    inlined: an episode's start and its steps run the same code, which is in the caches then.
     """
     while market.now_ns < until_ns:
         market.n_events = 0
@@ -74,16 +75,19 @@ def move_on(market, until_ns):
     """`advance` without clearing the events first."""
     if until_ns < market.now_ns:
         return emit_rejected(market, 0, 0, 0, 0, 0, RejectReason.INVALID_TIME)
+    flow = market.flow
     while room_for_more(market):
-        time_ns = next_time(market)
-        if time_ns > until_ns:
+        change_ns = next_change(market)
+        if flow.kind != FlowKind.NONE and flow.next_ns <= until_ns and flow.next_ns < change_ns:
+            # a participant whose time has passed, as the engine's own clock was moved, acts now
+            market.now_ns = max(flow.next_ns, market.now_ns)
+            participate(market, flow)
+        elif change_ns > until_ns:
             return advance_clock(market, until_ns)
-        # a participant whose time has passed, as the engine's own clock was moved, acts now
-        advance_clock(market, max(time_ns, market.now_ns))
-        if market.flow.shock_next_ns != 0 and market.flow.shock_next_ns <= market.now_ns:
-            change_shocks(market, market.flow)
-        if market.flow.kind != FlowKind.NONE and market.flow.next_ns <= market.now_ns:
-            participate(market, market.flow)
+        else:
+            advance_clock(market, max(change_ns, market.now_ns))
+            if flow.shock_next_ns != 0 and flow.shock_next_ns <= market.now_ns:
+                change_shocks(market, flow)
     return 0
 
 
@@ -94,11 +98,9 @@ def room_for_more(market):
 
 
 @kernel
-def next_time(market):
-    """When something happens next: an order expires, a shock changes, a participant acts."""
-    time_ns = market.flow.next_ns if market.flow.kind != FlowKind.NONE else NEVER_NS
-    if market.expire_next_ns != 0:
-        time_ns = min(time_ns, market.expire_next_ns)
+def next_change(market):
+    """When something happens that nobody decides: an order expires, a shock begins or ends."""
+    time_ns = market.expire_next_ns if market.expire_next_ns != 0 else NEVER_NS
     if market.flow.shock_next_ns != 0:
         time_ns = min(time_ns, market.flow.shock_next_ns)
     return time_ns

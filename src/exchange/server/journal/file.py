@@ -22,7 +22,7 @@ from exchange.server.journal.entries import Entry, read_entries
 from exchange.server.journal.state import compress, restore, sizes_of, states
 
 APPLICATION_ID = 0x4F424A4C  # "OBJL" in the file's header
-FORMAT = 2  # SQLite's user_version: of tables, entries and the records of `engine/records.py`
+FORMAT = 3  # SQLite's user_version: of tables, entries and the records of `engine/records.py`
 CHAIN_BYTES = 16
 HEADER_BYTES = 100  # of every SQLite file; bytes 68 to 71 are its application's number
 PAGE_BYTES = 1024  # every commit writes at least one page
@@ -157,7 +157,11 @@ class JournalFile:
                 "SELECT entry, unix_ms, digest, markets, seal FROM snapshot"
             ):
                 snapshot = Snapshot(*fields)
-                if snapshot.seal(markets) != seal:
+                try:
+                    intact = snapshot.seal(markets) == seal
+                except TypeError:  # a column that is no number or no bytes
+                    intact = False
+                if not intact:
                     raise self.damaged(f"its snapshot after entry {snapshot.entry}")
                 found[snapshot.entry] = snapshot
         return found
@@ -226,7 +230,7 @@ class JournalFile:
             told, markets = self._connection.execute("SELECT * FROM heading").fetchone()
             try:
                 return json.loads(told), bytes(markets)
-            except ValueError as error:
+            except (ValueError, TypeError) as error:  # TypeError: a column that holds nothing
                 raise self.damaged("its heading cannot be read") from error
 
     def damaged(self, what: str) -> JournalDamagedError:

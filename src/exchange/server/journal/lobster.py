@@ -5,7 +5,7 @@ entered then. Sizes are lots; an order that loses its place is deleted and enter
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from sortedcontainers import SortedDict
 
 from exchange.engine.codes import EventKind, Side
+from exchange.engine.resting import resting_orders
 from exchange.instrument import Instrument
 from exchange.server.orders import Event
 
@@ -42,7 +43,7 @@ class LobsterFiles:
         self._orders: dict[int, list[int]] = {}  # engine's number -> LOBSTER's, side, price, lots
         self._sides: tuple[Any, Any] = (SortedDict(), SortedDict())  # price -> lots
         self.n_rows = 0
-        for order in resting(market):
+        for order in resting_orders(market)[["order_id", "side", "price", "quantity"]].tolist():
             self._enter(int(market["now_ns"]), *order)
 
     def hear(self, events: Sequence[Event]) -> None:
@@ -101,14 +102,3 @@ class LobsterFiles:
                 else:
                     row += [nothing, 0]
         return row
-
-
-def resting(market: Any) -> Iterator[tuple[int, int, int, int]]:
-    """Number, side, price and lots of every resting order, oldest first at each price."""
-    orders = market["orders"]
-    for level in market["levels"][market["levels"]["head"] != 0]:
-        slot = int(level["head"])
-        while slot != 0:
-            order = orders[slot]
-            yield tuple(int(order[name]) for name in ("order_id", "side", "price", "quantity"))  # type: ignore[misc]
-            slot = int(order["next"])

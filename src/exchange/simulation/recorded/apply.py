@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from exchange.engine import commands
-from exchange.engine.book import best_opposite, find_order
+from exchange.engine.book import best_opposite, find_order, price_of
 from exchange.engine.codes import CommandKind, Option, RejectReason, TimeInForce
 from exchange.engine.kernel import kernel
 from exchange.engine.matching import crosses
@@ -105,19 +105,19 @@ def write_command(market, message, orders, options, command):
         command.kind = CommandKind.REPLACE
         note_crossing(market, message, orders.counts[0])
     else:
-        write_reduction(market.orders[slot], message, command)
+        write_reduction(market, slot, message, command)
     return True
 
 
 @kernel
-def write_reduction(order, message, command):
+def write_reduction(market, slot, message, command):
     """CANCEL, or a REPLACE at the same price: fewer lots keep the order's place."""
-    left = order.quantity - message.quantity
+    left = market.orders[slot].quantity - message.quantity
     if message.kind == MessageKind.CANCEL or left <= 0:
         command.kind = CommandKind.CANCEL
     else:
         command.kind = CommandKind.REPLACE
-        command.price = order.price
+        command.price = price_of(market, slot)
         command.quantity = left
 
 

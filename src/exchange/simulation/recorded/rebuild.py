@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from exchange.engine import commands
-from exchange.engine.book import find_order, next_worse
+from exchange.engine.book import find_order, next_worse, side_of
 from exchange.engine.codes import Side
 from exchange.engine.kernel import kernel
 from exchange.simulation.recorded.apply import POST_ONLY, Orders, apply_message
@@ -231,7 +231,7 @@ def cut_level(market, work, side, price, quantity):
     row = price - market.price_base
     if row <= 0 or row >= len(market.levels) or market.levels[row].head == 0:
         return
-    if market.orders[market.levels[row].head].side != side:
+    if side_of(market, market.levels[row].head) != side:
         return
     for any_order in (False, True):
         slot = market.levels[row].tail

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from exchange.engine import commands
-from exchange.engine.book import best_opposite, find_order, next_worse
+from exchange.engine.book import best_opposite, find_order, next_worse, order_id, price_of, side_of
 from exchange.engine.codes import EventKind, RejectReason
 from exchange.engine.kernel import kernel
 from exchange.engine.matching import crosses
@@ -100,9 +100,9 @@ def foresee_take(market, message, fills, engine_ids):
         if slot == 0 or not crosses(market, message.side, message.price, row):
             return Outcome.UNFILLED
         order = market.orders[slot]
-        if order.price != fill.price:
+        if price_of(market, slot) != fill.price:
             return Outcome.OTHER_PRICE
-        if order.order_id != engine_ids[fill.order]:
+        if order_id(market, slot) != engine_ids[fill.order]:
             return Outcome.OTHER_ORDER
         if min(order.quantity, left) != fill.quantity:
             return Outcome.OTHER_QUANTITY
@@ -153,17 +153,16 @@ def requeue(market, order, work, only_younger):
     slot = find_order(market, work.orders.engine_ids[order])
     if slot == 0:
         return
-    slot = market.levels[market.orders[slot].price - market.price_base].head
+    slot = market.levels[market.orders[slot].row].head
     while slot != 0:
-        resting = market.orders[slot]
         other = work.orders.orders_at[slot]
         if other != order and (other > order or not only_younger):
-            write_again(work, other, resting)
-        slot = resting.next
+            write_again(market, work, other, slot)
+        slot = market.orders[slot].next
 
 
 @kernel
-def write_again(work, order, resting):
+def write_again(market, work, order, slot):
     """Have an order canceled and entered again; nothing when there is no room for it."""
     n = work.n_pending[0]
     if n + 2 > len(work.pending):
@@ -172,8 +171,8 @@ def write_again(work, order, resting):
         message = work.pending[work.n_pending[0]]
         message.kind = kind
         message.order = order
-        message.side = resting.side
-        message.price = resting.price
-        message.quantity = resting.quantity
+        message.side = side_of(market, slot)
+        message.price = price_of(market, slot)
+        message.quantity = market.orders[slot].quantity
         message.flags = 0
         work.n_pending[0] += 1
