@@ -46,8 +46,8 @@ def new_event(
 @kernel
 def emit_rested(market, side, slot):
     order = market.orders[slot]
-    number, price = order_id(market, slot), price_of(market, slot)
-    new_event(market, EventKind.RESTED, order.account, side, number, price, order.quantity)
+    resting_id, price = order_id(market, slot), price_of(market, slot)
+    new_event(market, EventKind.RESTED, order.account, side, resting_id, price, order.quantity)
 
 
 @kernel
@@ -77,8 +77,8 @@ def emit_canceled(market, account, side, order_id, price, quantity, reason):
 def emit_order_canceled(market, side, slot, reason):
     """Of an order that is still in its slot, with all its open lots."""
     order = market.orders[slot]
-    number, price = order_id(market, slot), price_of(market, slot)
-    emit_canceled(market, order.account, side, number, price, order.quantity, reason)
+    resting_id, price = order_id(market, slot), price_of(market, slot)
+    emit_canceled(market, order.account, side, resting_id, price, order.quantity, reason)
 
 
 @kernel

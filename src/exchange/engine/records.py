@@ -41,7 +41,7 @@ LEVEL = np.dtype(
     )
 )
 
-# Small, as orders lie anywhere: how many of a market's fit into the nearest caches is what a command takes.
+# Small, since a command meets orders anywhere in memory: what fits into a near cache is met sooner.
 ORDER = np.dtype(
     (
         np.record,
