@@ -9,10 +9,10 @@ import numba
 import numpy as np
 
 from exchange.engine.book import find_order, price_of
-from exchange.engine.codes import N_PARTICIPANTS, Side
+from exchange.engine.codes import N_PARTICIPANTS
 from exchange.engine.depth import write_depth
 from exchange.engine.kernel import batch_kernel, kernel
-from exchange.engine.matching import enter_quote_side, pull_quote
+from exchange.engine.matching import quote_unlimited
 from exchange.engine.records import DEPTH, FEE_UNITS
 from exchange.simulation.step import advance_market, open_markets
 from rl.config import LATENCY_STEPS_MAX
@@ -22,7 +22,6 @@ from strategies.history import OWN_QUOTE
 from strategies.observe import N_FEATURES, choose, observe
 from strategies.quoting import QUOTE_OPTIONS
 
-BUY, SELL = int(Side.BUY), int(Side.SELL)
 AGENT = N_PARTICIPANTS  # the first account that is not the crowd's
 CHUNK = 8  # rows that a thread takes, and that one kind of work is done for, at a time
 
@@ -117,11 +116,7 @@ def place(market, own, episode, wanted):
 
 @kernel(inline=False)
 def send(market, episode, wanted):
-    """Enter a quote. Not inlined, which compiles sooner and runs as fast.
-
-    As `matching.quote` for a trader without a loss limit. No array of markets goes through here, as
-    numba would count references to it, which takes longer than a quote.
-    """
+    """Enter a quote. Not inlined, which compiles sooner and runs as fast."""
     account = market.accounts[AGENT]
     bid_before, ask_before = account.bid_quote_id, account.ask_quote_id
     bid, bid_lots, ask, ask_lots = (
@@ -131,9 +126,7 @@ def send(market, episode, wanted):
         wanted.ask_quantity,
     )
     market.n_events = 0
-    if pull_quote(market, AGENT, bid, bid_lots, ask, ask_lots, QUOTE_OPTIONS, 0) == 0:
-        for side, price, quantity in ((BUY, bid, bid_lots), (SELL, ask, ask_lots)):
-            enter_quote_side(market, AGENT, side, price, quantity, QUOTE_OPTIONS, 0, False)
+    quote_unlimited(market, AGENT, bid, bid_lots, ask, ask_lots, QUOTE_OPTIONS, 0)
     count_order(episode, account.bid_quote_id, bid_before, bid_lots)
     count_order(episode, account.ask_quote_id, ask_before, ask_lots)
 

@@ -13,6 +13,8 @@ from exchange.engine.accounts import (
     settle,
 )
 from exchange.engine.book import (
+    BUY,
+    SELL,
     best_opposite,
     find_order,
     free_slot,
@@ -385,12 +387,33 @@ def quote(
     )
     if refused != 0:
         return refused
-    for side, price, quantity in (
-        (Side.BUY, bid_price, bid_quantity),
-        (Side.SELL, ask_price, ask_quantity),
-    ):
-        only_reducing = loss_reached(markets, account)
-        enter_quote_side(market, account, side, price, quantity, options, expire_ns, only_reducing)
+    only_reducing = loss_reached(markets, account)
+    enter_quote_side(
+        market, account, BUY, bid_price, bid_quantity, options, expire_ns, only_reducing
+    )
+    only_reducing = loss_reached(markets, account)  # as the bid may have traded
+    enter_quote_side(
+        market, account, SELL, ask_price, ask_quantity, options, expire_ns, only_reducing
+    )
+    return 0
+
+
+@kernel
+def quote_unlimited(
+    market, account, bid_price, bid_quantity, ask_price, ask_quantity, options, expire_ns
+):
+    """`quote` for an account without a loss limit, where the rest of its venue need not be known.
+
+    For loops over markets: numba counts references to an array of markets that is passed on in one,
+    which takes longer than a quote.
+    """
+    refused = pull_quote(
+        market, account, bid_price, bid_quantity, ask_price, ask_quantity, options, expire_ns
+    )
+    if refused != 0:
+        return refused
+    enter_quote_side(market, account, BUY, bid_price, bid_quantity, options, expire_ns, False)
+    enter_quote_side(market, account, SELL, ask_price, ask_quantity, options, expire_ns, False)
     return 0
 
 
