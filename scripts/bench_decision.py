@@ -5,7 +5,8 @@
 An exchange in a process of its own runs in lockstep; for each step the clock starts when the bytes of
 the step's last message have been read from the socket and stops when the last of the orders has been
 written to it: parsing, book, features, policy, quoting and writing are all within. Steps that need
-no orders are counted apart. Beside it: one observation through the policy alone.
+no orders are counted apart, up to the message that the step is done, and `done` is the time to that
+message where there were orders. Beside it: one observation through the policy alone.
 """
 
 import argparse
@@ -50,12 +51,13 @@ class TimedClient(ExchangeClient):
     """An `ExchangeClient` that notes, for each step, how long its answer took."""
 
     _stamped: StampedSocket | None = None
-    _n_sent = 0
+    _last_order_ns = 0  # when the last one of this step was written; 0: none yet
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.with_orders_ns: list[int] = []
         self.without_ns: list[int] = []
+        self.done_ns: list[int] = []  # where there were orders
 
     async def _read(self, socket: Any) -> None:
         self._stamped = StampedSocket(socket)
@@ -63,12 +65,17 @@ class TimedClient(ExchangeClient):
 
     async def post(self, message: Json) -> "asyncio.Future[Json]":
         future = await super().post(message)
+        now_ns = time.perf_counter_ns()
         if message["op"] in ("quote", "enter", "cancel"):
-            self._n_sent += 1
+            self._last_order_ns = now_ns
         elif message["op"] == "done" and self._stamped is not None:
-            times = self.with_orders_ns if self._n_sent else self.without_ns
-            times.append(time.perf_counter_ns() - self._stamped.read_ns)
-            self._n_sent = 0
+            read_ns = self._stamped.read_ns
+            if self._last_order_ns:
+                self.with_orders_ns.append(self._last_order_ns - read_ns)
+                self.done_ns.append(now_ns - read_ns)
+            else:
+                self.without_ns.append(now_ns - read_ns)
+            self._last_order_ns = 0
         return future
 
 
@@ -104,10 +111,12 @@ async def measure(keys: KeysFile, arguments: argparse.Namespace) -> dict[str, fl
         await run.run_steps(N_WARM_UP)
         client.with_orders_ns.clear()
         client.without_ns.clear()
+        client.done_ns.clear()
         await run.run_steps(arguments.steps)
         n_steps = len(client.with_orders_ns) + len(client.without_ns)
         return {
             **percentiles("decision", np.array(client.with_orders_ns or [0])),
+            **percentiles("done", np.array(client.done_ns or [0])),
             **percentiles("no_orders", np.array(client.without_ns or [0])),
             "steps": n_steps,
             "share_with_orders": len(client.with_orders_ns) / n_steps,

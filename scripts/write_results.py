@@ -277,7 +277,8 @@ def tried_section(rows: list[Json]) -> str:
     keys = ("pnl", "pnl_sd", "sharpe", "reward", "inventory")
     cells = ((row["what"], *(in_words(row.get(key)) for key in keys)) for row in rows)
     head = ("what", "P&L", "sd", "Sharpe", "reward", "mean \\|position\\|")
-    return f"## What was tried\n\n{table(head, cells)}"
+    told = "Earlier runs, each on the paths that the market had at its time."
+    return f"## What was tried\n\n{told}\n\n{table(head, cells)}"
 
 
 def provenance_section(results: Json) -> str:

@@ -26,9 +26,10 @@ BYTES_MAX = 10**9
 N_TRADERS = 3
 
 
-def opening(preset: str = "default", n: int = 2, **more: Any) -> Opening:
-    """Small markets with participants."""
-    markets = new_simulated_markets(n, range(n), preset=preset, dtype=TRAINING_MARKET, **more)
+def opening(preset: str = "default", n: int = 2, seed: int = 0, **more: Any) -> Opening:
+    """Small markets with participants, from the seeds that begin at this one."""
+    seeds = range(seed, seed + n)
+    markets = new_simulated_markets(n, seeds, preset=preset, dtype=TRAINING_MARKET, **more)
     instruments = [Instrument(f"S{row}") for row in range(n)]
     recipe = {"symbols": [own.symbol for own in instruments], "preset": preset}
     return Opening(instruments, markets, advance, recipe)

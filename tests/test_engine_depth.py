@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.engine.bits import highest_bit, lowest_bit
+from exchange.engine.bits import highest_bit, lowest_bit, reversed_bits, without_lowest_bit
 from exchange.engine.commands import apply_commands
 from exchange.engine.depth import write_depth, write_depths
 from exchange.engine.kernel import kernel
@@ -67,6 +67,28 @@ def test_depth_ends_at_its_limit_and_at_the_ladders_edges():
     assert depth_of(story.markets)["ask_price"].tolist() == list(range(10_500, 10_510))
 
 
+@given(
+    st.sets(st.integers(9_489, 9_999), max_size=14),
+    st.sets(st.integers(10_001, 10_511), max_size=14),
+)
+@settings(max_examples=200, deadline=None)
+def test_levels_are_found_however_far_apart_they_lie(bids, asks):
+    story = Story()
+    for price in bids:
+        story.buy(price, price - 9_000)
+    for price in asks:
+        story.sell(price, price - 9_000, account=BOB)
+
+    depth = depth_of(story.markets)
+
+    none = [0] * N_DEPTH
+    expected = (sorted(bids, reverse=True) + none)[:N_DEPTH], (sorted(asks) + none)[:N_DEPTH]
+    assert (depth["bid_price"].tolist(), depth["ask_price"].tolist()) == expected
+    for prices, quantities in (("bid_price", "bid_quantity"), ("ask_price", "ask_quantity")):
+        there = depth[prices] != 0
+        assert (depth[quantities] == np.where(there, depth[prices] - 9_000, 0)).all()
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_depth_is_the_references_depth_in_random_markets(seed):
     rng = np.random.default_rng(seed)
@@ -97,12 +119,21 @@ def test_a_batch_of_depths_is_each_market_by_itself():
 
 @kernel
 def compiled_bits(word):
-    return lowest_bit(word), highest_bit(word)
+    return lowest_bit(word), highest_bit(word), without_lowest_bit(word), reversed_bits(word)
 
 
 @given(st.integers(1, 2**64 - 1) | st.sampled_from([1 << i for i in range(64)]))
-def test_bits_compiled_and_plain_are_the_lowest_and_highest_one(word):
-    digits = bin(word)[2:]
-    expected = (len(digits) - 1 - digits.rindex("1"), len(digits) - 1)
-    assert (lowest_bit(np.uint64(word)), highest_bit(np.uint64(word))) == expected
-    assert compiled_bits(np.uint64(word)) == expected
+def test_bits_are_the_same_compiled_and_plain(word):
+    digits = f"{word:064b}"
+    lowest, highest = 63 - digits.rindex("1"), 63 - digits.index("1")
+    expected = lowest, highest, word - (1 << lowest), int(digits[::-1], 2)
+    bits = np.uint64(word)
+    assert compiled_bits(bits) == expected
+    assert (lowest_bit(bits), highest_bit(bits)) == expected[:2]
+    assert (without_lowest_bit(bits), reversed_bits(bits)) == expected[2:]
+    assert (without_lowest_bit(np.uint64(0)), compiled_rest(np.uint64(0))) == (0, 0)
+
+
+@kernel
+def compiled_rest(word):
+    return without_lowest_bit(word)

@@ -179,7 +179,7 @@ def test_the_judge_compares_and_its_results_become_a_page(tmp_path: Path):
     assert f"{score['mean']:.2f} [{score['low']:.2f}, {score['high']:.2f}]" in text
     assert "**not** the held-out" in text
     assert (tmp_path / "images" / "frontier.svg").read_text().startswith("<svg")
-    assert TEST_SEEDS[0] == 500_000
+    assert TEST_SEEDS[0] == 700_000
     assert len(TEST_SEEDS) == 1_000
 
 

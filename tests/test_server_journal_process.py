@@ -208,7 +208,7 @@ def check_audit(call: Call, folder: Path, report: Json) -> None:
 
 async def test_lockstep_goes_on_at_the_step_that_it_had_reached(tmp_path: Path, call: Call) -> None:
     strategy = ("run_strategy.py", "--strategy", "skew", "--lockstep", "--steps", "30", "--json")
-    async with exchange(tmp_path, "--port", "0", "--lockstep", "--seed", "5") as first:
+    async with exchange(tmp_path, "--port", "0", "--lockstep", "--seed", "7") as first:
         status, _, err = await run(*strategy, "--keys-file", first.keys_file)
         assert (status, err) == (0, "")
         async with first.rest("demo1") as client:

@@ -32,6 +32,32 @@ def test_words_are_those_of_xoroshiro128_plus_plus(seed):
     assert [int(next_word(market)) for _ in range(1_000)] == expected
 
 
+def reference_states(seed: int) -> list[int]:
+    """Two words of splitmix64 as Steele, Lea and Flood (2014) give it, in whole numbers of any size."""
+    words = []
+    for i in (1, 2):
+        word = (seed + i * 0x9E3779B97F4A7C15) & MASK
+        word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+        word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & MASK
+        words.append(word ^ (word >> 31))
+    return words
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345, 2**62, 2**63 - 1])
+def test_a_market_begins_with_two_words_of_splitmix64(seed):
+    assert new_markets(1, [seed])[0].rng.tolist() == reference_states(seed)
+
+
+def test_the_first_word_of_splitmix64_is_the_published_one():
+    assert reference_states(0)[0] == 0xE220A8397B1DCDAF
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_that_is_none_is_refused(seed):
+    with pytest.raises(ValueError, match="seeds are whole numbers"):
+        new_markets(1, [seed])
+
+
 def test_a_draw_changes_the_random_state_and_nothing_else():
     market = new_markets(1)[0]
     before = market.copy()

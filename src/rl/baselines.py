@@ -81,7 +81,9 @@ def _prices(maker: Maker, position: int, left_s: float) -> tuple[float, float]:
 def mids(batch: MarketBatch) -> Floats:
     """The mid that a view shows, own quotes included; while a side is empty that of the others."""
     bid, ask = batch.depths["bid_price"][:, 0], batch.depths["ask_price"][:, 0]
-    twice = np.where((bid != 0) & (ask != 0), bid + ask, batch.histories["mid_twice"])
+    twice = np.where(
+        (bid != 0) & (ask != 0), bid.astype(np.int64) + ask, batch.histories["mid_twice"]
+    )
     mid: Floats = 0.5 * twice
     return mid
 

@@ -25,9 +25,10 @@ from exchange.simulation.presets import (
     start_participants,
 )
 from exchange.simulation.step import advance
-from rl.config import OPENING, ConfigError, TaskConfig, episode_seed, predictor_weights
+from rl.config import OPENING, ConfigError, TaskConfig, predictor_weights
 from rl.recorded import RecordedRows
-from rl.step import AGENT, EPISODE, TASK, begin_rows, step_rows, step_rows_parallel
+from rl.seeds import episode_seed
+from rl.step import AGENT, EPISODE, TASK, begin_rows, blank_rows, step_rows, step_rows_parallel
 from rl.step_recorded import begin_recorded_row, step_recorded_rows
 from strategies.actions import WIDTHS, ActionKind, action_kind
 from strategies.backtest import Advance
@@ -107,7 +108,6 @@ class MarketBatch:
             n_bytes = field_offset(self.markets, "events")
             self._template = _blank_market(self.config)[:n_bytes]
             self._bytes = self.markets.view(np.uint8).reshape(n, -1)[:, :n_bytes]
-            self._rng = self.markets["rng"]
             self._warm_up_steps = _warm_up_steps(self.config)
 
     def reset(self, mask: Rows | None = None, seeds: Sequence[int] | None = None) -> Observations:
@@ -117,12 +117,12 @@ class MarketBatch:
         observations of all rows, float32 (n, n_features). Raises ValueError for a mask that is not
         bool (n,).
         """
-        rows = self._rows(mask).nonzero()[0]
+        rows = self._rows(mask)
         if seeds is not None:
-            self.seeds[rows] = _check_seeds(seeds, len(rows))
+            self.seeds[rows] = _check_seeds(seeds, int(np.count_nonzero(rows)))
             self.n_episodes[rows] = 0
-        if len(rows):
-            self._begin(rows)
+            self._all_begun = False
+        self._begin(rows)
         return self.observations
 
     def _rows(self, mask: Rows | None) -> Rows:
@@ -134,44 +134,52 @@ class MarketBatch:
             raise ValueError(f"a mask is bool ({self.n},), this one {rows.dtype} {rows.shape}")
         return rows
 
-    def _begin(self, rows: npt.NDArray[np.intp]) -> None:
-        seeds = [episode_seed(int(self.seeds[i]), int(self.n_episodes[i])) for i in rows]
+    def _begin(self, rows: Rows) -> None:
+        if self._recorded is None:
+            self._begin_simulated(rows)
+        else:
+            self._begin_recorded(self._recorded, rows)
+        if not self._all_begun:
+            if self.stagger:
+                self._stagger(rows & (self.n_episodes == 1))
+            self._all_begun = bool(self.n_episodes.all())
+
+    def _begin_recorded(self, recorded: RecordedRows, rows: Rows) -> None:
         self._history_bytes[rows] = 0
         self._episode_bytes[rows] = 0
-        if self._recorded is None:
-            self._begin_simulated(rows, seeds)
-        else:
-            self._begin_recorded(self._recorded, rows, seeds)
-        if self.stagger:
-            self._stagger(rows[self.n_episodes[rows] == 0])
-        self.n_episodes[rows] += 1
-        self._all_begun = self._all_begun or bool(self.n_episodes.all())
-        self.ended[rows] = False
-
-    def _begin_recorded(
-        self, recorded: RecordedRows, rows: npt.NDArray[np.intp], seeds: list[int]
-    ) -> None:
-        for row, seed in zip(rows.tolist(), seeds, strict=True):
+        for row in rows.nonzero()[0].tolist():
             begin_recorded_row(
                 self.markets,
                 row,
                 self._task,
                 self._columns,
                 self._predictor,
-                recorded.begin(row, self.markets, seed),
+                recorded.begin(row, self.markets, self._next_seed(row)),
                 recorded.orders,
                 self.histories,
                 self.episodes,
                 self.observations,
             )
+        self.n_episodes[rows] += 1
+        self.ended[rows] = False
 
-    def _begin_simulated(self, rows: npt.NDArray[np.intp], seeds: list[int]) -> None:
-        self._bytes[rows] = self._template
-        states = [np.random.SeedSequence(seed).generate_state(2, np.uint64) for seed in seeds]
-        self._rng[rows] = states
-        for column, name in enumerate(self.config.ranges):
-            values = [_draw(self.config, seed)[column] for seed in seeds]
-            self.markets["flow"][name][rows] = values
+    def _next_seed(self, row: int) -> int:
+        """Of the episode that begins in a row now."""
+        return int(episode_seed(self.seeds[row], self.n_episodes[row]))
+
+    def _begin_simulated(self, rows: Rows) -> None:
+        blank_rows(
+            rows,
+            self.seeds,
+            self.n_episodes,
+            self._template,
+            self._bytes,
+            self._history_bytes,
+            self._episode_bytes,
+            self.markets,
+        )
+        if self.config.ranges:
+            self._draw_parameters(rows)
         begin_rows(
             self.markets,
             rows,
@@ -184,11 +192,22 @@ class MarketBatch:
             self.histories,
             self.episodes,
             self.observations,
+            self.ended,
+            self.n_episodes,
         )
 
-    def _stagger(self, rows: npt.NDArray[np.intp]) -> None:
+    def _draw_parameters(self, rows: Rows) -> None:
+        """Each parameter in `ranges`, for the episodes that begin: a function of their seeds alone."""
+        bounds = np.array(list(self.config.ranges.values()), np.float64)
+        for row in rows.nonzero()[0].tolist():
+            random = np.random.default_rng(np.random.SeedSequence([self._next_seed(row), 1]))
+            drawn = random.uniform(bounds[:, 0], bounds[:, 1])
+            for name, value in zip(self.config.ranges, drawn, strict=True):
+                self.markets["flow"][name][row] = value
+
+    def _stagger(self, rows: Rows) -> None:
         length = self.config.episode_steps
-        self.episodes["n_steps_max"][rows] = length - rows * length // self.n
+        self.episodes["n_steps_max"][rows] = length - rows.nonzero()[0] * length // self.n
 
     def step(self, actions: npt.ArrayLike, mask: Rows | None = None) -> Step:
         """Take one action a row, (n, 3); rows not in `mask` stay as they are.
@@ -281,7 +300,7 @@ class MarketBatch:
             "n_fills": episode["n_fills"],
             "lots_filled": episode["lots_filled"],
             "fill_rate": episode["lots_filled"] / ordered if ordered else 0.0,
-            "seed": episode_seed(int(self.seeds[row]), int(self.n_episodes[row]) - 1),
+            "seed": int(episode_seed(self.seeds[row], self.n_episodes[row] - 1)),
         }
 
     def _capital(self, row: int) -> float:
@@ -341,10 +360,3 @@ def _blank_market(config: TaskConfig) -> npt.NDArray[np.uint8]:
 def _warm_up_steps(config: TaskConfig) -> int:
     kind = FlowKind(int(PRESETS[config.market].get("kind", FlowKind.CROWD)))
     return {FlowKind.NONE: 0, FlowKind.POISSON: POISSON_WARM_UP_STEPS}.get(kind, WARM_UP_STEPS)
-
-
-def _draw(config: TaskConfig, seed: int) -> npt.NDArray[np.float64]:
-    """This episode's value of each parameter in `ranges`: a function of the seed alone."""
-    bounds = np.array(list(config.ranges.values()), np.float64)
-    random = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-    return random.uniform(bounds[:, 0], bounds[:, 1])

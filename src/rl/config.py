@@ -25,10 +25,6 @@ OPENING = ("open_price", "band_ticks")  # overrides that are not the participant
 # a policy's; quotes are for baselines over arrays: `MarketBatch.step_quotes`
 ACTIONS = tuple(name for name, kind in KINDS.items() if kind != ActionKind.QUOTE)
 
-# Hand-picked seeds lie below this; the episodes after a row's first have seeds above it, so that
-# training on many episodes never meets a seed that somebody tests on by name.
-DERIVED_SEEDS_MIN = 2**61
-
 
 class ConfigError(ValueError):
     """A task that does not exist or cannot be."""
@@ -235,20 +231,3 @@ def predictor_weights(predictor: Any) -> npt.NDArray[np.float64]:
         return check_predictor(np.array(predictor, np.float64) if len(predictor) else None)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"predictor: {error}") from error
-
-
-GOLDEN = 0x9E37_79B9_7F4A_7C15
-WORD = 2**64 - 1
-
-
-def episode_seed(seed: int, episode: int) -> int:
-    """The market seed of a row's n-th episode: the row's own seed first, then derived ones.
-
-    A splitmix64 of both numbers (Steele, Lea and Flood 2014), within 2**61 .. 2**62 - 1.
-    """
-    if episode == 0:
-        return seed
-    word = ((seed + 1) * GOLDEN + episode * 0xD1B5_4A32_D192_ED03) & WORD
-    word = ((word ^ (word >> 30)) * 0xBF58_476D_1CE4_E5B9) & WORD
-    word = ((word ^ (word >> 27)) * 0x94D0_49BB_1331_11EB) & WORD
-    return DERIVED_SEEDS_MIN | ((word ^ (word >> 31)) >> 3)

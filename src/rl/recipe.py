@@ -33,7 +33,7 @@ class Recipe:
     """
 
     algorithm: str = "ppo"
-    timesteps: Annotated[int, 1, 10**12] = 20_000_000
+    timesteps: Annotated[int, 1, 10**12] = 24_000_000
     n_envs: Annotated[int, 1, 10_000] = 512  # 82 kB each, of most recordings 5 MB
     seed: Annotated[int, 0, 9_999] = 0
     # the learner
@@ -45,7 +45,7 @@ class Recipe:
     clip_range: Annotated[float, 1e-6, 10] = 0.2
     entropy: Annotated[float, 0, 10] = 1e-4
     n_steps: Annotated[int, 1, 100_000] = 64  # in each market between two updates
-    batch_size: Annotated[int, 2, 10**9] = 8_192  # all that n_envs x n_steps has where it is less
+    batch_size: Annotated[int, 2, 10**9] = 4_096  # all that n_envs x n_steps has where it is less
     n_epochs: Annotated[int, 1, 1_000] = 3
     hidden: tuple[int, ...] = (64, 64)
     activation: str = "relu"
@@ -56,7 +56,7 @@ class Recipe:
     teacher_quantity: Annotated[int, 1, QUANTITY_MAX] = 1  # lots
     lesson_steps: Annotated[int, 1, 10_000] = 700  # of the teacher, in each of 256 markets
     # validation during training: a Sharpe needs two seeds
-    validation_seeds: Annotated[int, 2, len(VALIDATION_SEEDS)] = 300
+    validation_seeds: Annotated[int, 2, len(VALIDATION_SEEDS)] = 1_000
     # spread over the run; 0 keeps the last policy instead of the best
     validations: Annotated[int, 0, 10_000] = 10
 

@@ -7,7 +7,7 @@ from exchange.simulation.recorded.apply import Orders, open_market
 from exchange.simulation.recorded.flow import advance_flow
 from exchange.simulation.recorded.messages import Array
 from rl.step import act, look, new_scratch, see, settle_step
-from strategies.observe import choose
+from strategies.observe import choose, n_leading
 
 
 class RowOrders(NamedTuple):
@@ -50,14 +50,15 @@ def step_recorded_rows(
     rows,
 ):
     """`rl.step.step_rows`, with messages of the recording for participants."""
-    scratch = new_scratch()
+    scratch, n_first = new_scratch(), n_leading(columns)
     for i in range(len(markets)):
         if active[i]:
             market, history, episode = markets[i], histories[i], episodes[i]
             act(market, i, task[0], actions, history, episode)
             advance_recorded(markets, i, messages, rows, market.now_ns + task[0].step_ns)
-            see(market, i, task[0], columns, predictor, history, episode, scratch, observations)
+            see(market, task[0], predictor, history, episode, scratch)
             rewards[i] = settle_step(market, task[0], history, episode)
+            choose(scratch[2], columns, n_first, observations, i)
             ended[i] = episode.n_steps >= episode.n_steps_max
 
 
@@ -73,4 +74,4 @@ def begin_recorded_row(
     episode.end_ns = market.now_ns + task[0].episode_steps * task[0].step_ns
     scratch = new_scratch()
     look(market, task[0], predictor, histories[i], episode, scratch)
-    choose(scratch[2], columns, observations, i)
+    choose(scratch[2], columns, n_leading(columns), observations, i)

@@ -13,8 +13,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from rl.batch import MarketBatch
-from rl.config import DERIVED_SEEDS_MIN, TaskConfig
+from rl.config import TaskConfig
 from rl.render import RenderError, draw, write
+from rl.seeds import DERIVED_SEEDS_MIN
 from rl.spaces import action_space, observation_space
 
 __all__ = ["MarketBatch", "MarketMakingVectorEnv"]

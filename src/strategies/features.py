@@ -17,6 +17,7 @@ from strategies.observe import (
     POSITION,
     SCORE,
     choose,
+    n_leading,
     observe,
 )
 from strategies.strategy import View
@@ -86,10 +87,17 @@ def observe_rows(depths, accounts, owns, time_left_s, histories, predictor, colu
     """What n traders observe: (n,) of DEPTH, ACCOUNT, OWN_QUOTE, float64, HISTORY -> out float32
     (n, n_columns), in units of one lot. Row i is what `Features` gives that trader alone, byte for byte.
     """
-    values = np.empty(N_FEATURES, np.float32)
+    raw, n_first = np.empty(N_FEATURES), n_leading(columns)
     for i in range(len(depths)):
-        observe(depths[i], accounts[i], owns[i], time_left_s[i], 1, histories[i], predictor, values)
-        choose(values, columns, out, i)
+        observe(depths[i], accounts[i], owns[i], time_left_s[i], 1, histories[i], predictor, raw)
+        choose(raw, columns, n_first, out, i)
+
+
+@kernel
+def observe_one(depth, account, own, time_left_s, unit_lots, history, predictor, raw, columns, out):
+    """What one trader observes, into row 0 of `out`."""
+    observe(depth, account, own, time_left_s, unit_lots, history, predictor, raw)
+    choose(raw, columns, n_leading(columns), out, 0)
 
 
 class Features:
@@ -108,14 +116,15 @@ class Features:
         self._predictor = check_predictor(predictor)
         self._unit_lots = unit_lots
         self._own = np.zeros(1, OWN_QUOTE)[0]
-        self._values = np.zeros(N_FEATURES, np.float32)
+        self._raw = np.zeros(N_FEATURES)
 
     def observe(self, view: View) -> Observations:
         """What the policy is given now: float32 (n_features,). Call once a decision, in order."""
         own, bid, ask = self._own, view.own_bid, view.own_ask
         own.bid_price, own.bid_quantity = (bid.price, bid.quantity) if bid else (0, 0)
         own.ask_price, own.ask_quantity = (ask.price, ask.quantity) if ask else (0, 0)
-        observe(
+        out = np.empty((1, len(self._columns)), np.float32)
+        observe_one(
             view.depth,
             view.account,
             own,
@@ -123,6 +132,9 @@ class Features:
             self._unit_lots,
             self.history,
             self._predictor,
-            self._values,
+            self._raw,
+            self._columns,
+            out,
         )
-        return self._values[self._columns]
+        observed: Observations = out[0]
+        return observed

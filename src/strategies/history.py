@@ -64,7 +64,7 @@ HISTORY = np.dtype(
             ("volume", np.float64),  # lots a second
             ("own", OWN_QUOTE),
             ("depth", DEPTH),  # as last seen
-            ("mids_twice", np.int64, (N_GRID,)),
+            ("mids_twice", np.uint32, (N_GRID,)),
         ],
     )
 )
@@ -255,9 +255,9 @@ def lots_at(prices, quantities, price):
 
     All levels are looked at: a loop that ends at a random place costs more than its rest.
     """
-    lots = 0
+    lots, wanted = 0, np.int32(price)
     for i in range(N_DEPTH):
-        lots += quantities[i] & where_same(prices[i], price)
+        lots += quantities[i] if prices[i] == wanted else 0
     beyond = prices[N_DEPTH - 1]
     if beyond != 0 and price != 0 and abs(price - prices[0]) > abs(beyond - prices[0]):
         return AHEAD_UNKNOWN

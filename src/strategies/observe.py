@@ -1,11 +1,11 @@
 """Every feature, written from a HISTORY: the kernels behind `features.py`."""
 
-from math import sqrt
+from math import copysign, sqrt
 
 import numpy as np
 
 from exchange.engine.kernel import kernel
-from strategies.history import GRID_NS, N_GRID, remember, turn_page, where_same
+from strategies.history import GRID_NS, N_GRID, remember, turn_page
 
 FEATURE_MAX = 5.0  # every feature lies within -+ this, whatever the market does
 ONE_SECOND, FIVE_SECONDS = 4, 20  # points of the grid back
@@ -95,8 +95,8 @@ SHIFTS = np.array([shift for _, _, shift in FEATURES])
 
 
 @kernel
-def observe(depth, account, own, time_left_s, unit_lots, history, predictor, values):
-    """Fold one observation into `history` and write all its features, float32 (N_FEATURES,).
+def observe(depth, account, own, time_left_s, unit_lots, history, predictor, raw):
+    """Fold one observation into `history` and write all its features, float64 (N_FEATURES,), unscaled.
 
     depth: DEPTH, own quotes included. account: ACCOUNT. own: OWN_QUOTE, what rests of the trader's
     quote now. time_left_s: until the run ends, may be inf. unit_lots: the trader's own lots are told
@@ -104,52 +104,52 @@ def observe(depth, account, own, time_left_s, unit_lots, history, predictor, val
     2), see `write_score`; no rows when there is none.
     """
     remember(depth, account, own, history)
-    write_market_features(depth, own, history, values)
-    write_private_features(own, history, time_left_s, unit_lots, values)
-    write_score(predictor, values)
+    write_market_features(depth, own, history, raw)
+    write_private_features(own, history, time_left_s, unit_lots, raw)
+    write_score(predictor, raw)
     turn_page(depth, own, history)
 
 
 @kernel
-def put(values, i, value):
-    """Write one feature: scaled, shifted, cut."""
-    values[i] = min(max(SCALES[i] * value + SHIFTS[i], -FEATURE_MAX), FEATURE_MAX)
+def scaled(raw, i):
+    """One feature as policies are given it: scaled, shifted, cut, float32."""
+    return np.float32(min(max(SCALES[i] * raw[i] + SHIFTS[i], -FEATURE_MAX), FEATURE_MAX))
 
 
 @kernel
-def write_market_features(depth, own, history, values):
+def write_market_features(depth, own, history, raw):
     """What the feed shows, without the own quote."""
     bid_lots, ask_lots = history.bid_quantity, history.ask_quantity
     mid_twice = history.mid_twice
     spread = history.ask_price - history.bid_price
     if history.bid_price == 0 or history.ask_price == 0:
         spread = SPREAD_UNKNOWN
-    put(values, MID_CHANGE, 0.5 * (mid_twice - history.reference_twice))
-    put(values, SPREAD, spread)
-    put(values, RELATIVE_SPREAD, 2e4 * spread / max(mid_twice, 1))
+    raw[MID_CHANGE] = 0.5 * (mid_twice - history.reference_twice)
+    raw[SPREAD] = spread
+    raw[RELATIVE_SPREAD] = 2e4 * spread / max(mid_twice, 1)
     imbalance = (bid_lots - ask_lots) / max(bid_lots + ask_lots, 1)
-    put(values, TOUCH_IMBALANCE, imbalance)
-    put(values, MID_SKEW, 0.5 * spread * imbalance)
-    put(values, HALF_TICK, mid_twice & 1)
-    put(values, BID_QUEUE, sqrt(bid_lots))
-    put(values, ASK_QUEUE, sqrt(ask_lots))
-    write_depth_features(depth, own, values)
+    raw[TOUCH_IMBALANCE] = imbalance
+    raw[MID_SKEW] = 0.5 * spread * imbalance
+    raw[HALF_TICK] = mid_twice & 1
+    raw[BID_QUEUE] = sqrt(bid_lots)
+    raw[ASK_QUEUE] = sqrt(ask_lots)
+    write_depth_features(depth, own, raw)
     point = depth.time_ns // GRID_NS
     mids = history.mids_twice
-    put(values, RETURN_1S, 0.5 * (mid_twice - mids[(point - ONE_SECOND) & (N_GRID - 1)]))
-    put(values, RETURN_5S, 0.5 * (mid_twice - mids[(point - FIVE_SECONDS) & (N_GRID - 1)]))
-    put(values, LAST_CHANGE, 0.5 * history.change_twice)
-    write_running_features(history, values)
+    raw[RETURN_1S] = 0.5 * (mid_twice - mids[(point - ONE_SECOND) & (N_GRID - 1)])
+    raw[RETURN_5S] = 0.5 * (mid_twice - mids[(point - FIVE_SECONDS) & (N_GRID - 1)])
+    raw[LAST_CHANGE] = 0.5 * history.change_twice
+    write_running_features(history, raw)
 
 
 @kernel
-def write_depth_features(depth, own, values):
+def write_depth_features(depth, own, raw):
     """Lots on the best levels of each side."""
     bids = sum_side(depth.bid_price, depth.bid_quantity, own.bid_price, own.bid_quantity)
     asks = sum_side(depth.ask_price, depth.ask_quantity, own.ask_price, own.ask_quantity)
-    put(values, BID_DEPTH, sqrt(bids))
-    put(values, ASK_DEPTH, sqrt(asks))
-    put(values, DEPTH_IMBALANCE, (bids - asks) / max(bids + asks, 1))
+    raw[BID_DEPTH] = sqrt(bids)
+    raw[ASK_DEPTH] = sqrt(asks)
+    raw[DEPTH_IMBALANCE] = (bids - asks) / max(bids + asks, 1)
 
 
 @kernel
@@ -158,56 +158,56 @@ def sum_side(prices, quantities, own_price, own_quantity):
 
     Live, a fill may show in the book before it is known of the own order: never below 0.
     """
-    total = at_own_price = 0
+    total, at_own_price, own = 0, 0, np.int32(own_price)
     for i in range(N_LEVELS_SUMMED):
         total += quantities[i]
-        at_own_price += quantities[i] & where_same(prices[i], own_price)
+        at_own_price += quantities[i] if prices[i] == own else 0
     own_lots = min(own_quantity, at_own_price)
     is_alone = own_lots == at_own_price and own_lots > 0
     return total - own_lots + (quantities[N_LEVELS_SUMMED] if is_alone else 0)
 
 
 @kernel
-def write_running_features(history, values):
+def write_running_features(history, raw):
     """What the running sums and averages say."""
     mid = 0.5 * (history.mid_twice - history.reference_twice)
-    put(values, ORDER_FLOW_IMBALANCE, history.flow_medium)
-    put(values, FLOW_FAST, history.flow_fast)
-    put(values, FLOW_SLOW, history.flow_slow)
-    put(values, TRADES_FAST, signed_root(history.trades_fast))
-    put(values, TRADES_SLOW, signed_root(history.trades_slow))
-    put(values, TREND_FAST, mid - history.mid_fast)
-    put(values, TREND_SLOW, mid - history.mid_slow)
-    put(values, REALIZED_VOLATILITY, sqrt(max(history.variance, 0.0)))
-    put(values, AVERAGE_VOLUME, sqrt(max(history.volume, 0.0)))
+    raw[ORDER_FLOW_IMBALANCE] = history.flow_medium
+    raw[FLOW_FAST] = history.flow_fast
+    raw[FLOW_SLOW] = history.flow_slow
+    raw[TRADES_FAST] = signed_root(history.trades_fast)
+    raw[TRADES_SLOW] = signed_root(history.trades_slow)
+    raw[TREND_FAST] = mid - history.mid_fast
+    raw[TREND_SLOW] = mid - history.mid_slow
+    raw[REALIZED_VOLATILITY] = sqrt(max(history.variance, 0.0))
+    raw[AVERAGE_VOLUME] = sqrt(max(history.volume, 0.0))
 
 
 @kernel
 def signed_root(value):
     """sign x sqrt(|value|): large bursts stay comparable."""
-    return sqrt(value) if value >= 0 else -sqrt(-value)
+    return copysign(sqrt(abs(value)), value)
 
 
 @kernel
-def write_private_features(own, history, time_left_s, unit_lots, values):
+def write_private_features(own, history, time_left_s, unit_lots, raw):
     """The trader's own state: position, its cost, time, and its quote with its place in the queue."""
     position = history.position
     mid = 0.5 * history.mid_twice
-    put(values, INVENTORY, signed_root(position / unit_lots / POSITION_SCALE))
-    put(values, POSITION, position / unit_lots)
+    raw[INVENTORY] = signed_root(position / unit_lots / POSITION_SCALE)
+    raw[POSITION] = position / unit_lots
     distance = mid - history.entry if position > 0 else history.entry - mid
-    put(values, ENTRY_DISTANCE, distance if position != 0 else 0.0)
-    put(values, TIME_LEFT, min(time_left_s, TIME_LEFT_MAX_S) / TIME_LEFT_MAX_S)
-    put(values, OWN_BID_AWAY, mid - own.bid_price if own.bid_price != 0 else 0.0)
-    put(values, OWN_ASK_AWAY, own.ask_price - mid if own.ask_price != 0 else 0.0)
-    put(values, OWN_BID_LOTS, own.bid_quantity / unit_lots)
-    put(values, OWN_ASK_LOTS, own.ask_quantity / unit_lots)
-    put(values, OWN_BID_AHEAD, sqrt(history.bid_ahead))
-    put(values, OWN_ASK_AHEAD, sqrt(history.ask_ahead))
+    raw[ENTRY_DISTANCE] = distance if position != 0 else 0.0
+    raw[TIME_LEFT] = min(time_left_s, TIME_LEFT_MAX_S) / TIME_LEFT_MAX_S
+    raw[OWN_BID_AWAY] = mid - own.bid_price if own.bid_price != 0 else 0.0
+    raw[OWN_ASK_AWAY] = own.ask_price - mid if own.ask_price != 0 else 0.0
+    raw[OWN_BID_LOTS] = own.bid_quantity / unit_lots
+    raw[OWN_ASK_LOTS] = own.ask_quantity / unit_lots
+    raw[OWN_BID_AHEAD] = sqrt(history.bid_ahead)
+    raw[OWN_ASK_AHEAD] = sqrt(history.ask_ahead)
 
 
 @kernel
-def write_score(predictor, values):
+def write_score(predictor, raw):
     """The predictor's expected change of the mid, ticks: sum of v_j max(w_j x + b_j, 0).
 
     Each row of `predictor` holds w_j for the features before POSITION without INVENTORY, b_j, v_j.
@@ -218,13 +218,28 @@ def write_score(predictor, values):
     for j in range(len(predictor)):
         total = predictor[j, n_inputs]
         for i in range(n_inputs):
-            total += predictor[j, i] * values[i if i < INVENTORY else i + 1]
+            total += predictor[j, i] * scaled(raw, i if i < INVENTORY else i + 1)
         score += predictor[j, n_inputs + 1] * max(total, 0.0)
-    put(values, SCORE, score)
+    raw[SCORE] = score
 
 
 @kernel
-def choose(values, columns, out, i):
-    """Copy the features of a preset, by their places in FEATURES, into row i of `out`, float32."""
-    for j in range(len(columns)):
-        out[i, j] = values[columns[j]]
+def n_leading(columns):
+    """How many columns stand where FEATURES has them, before the first that does not."""
+    n = 0
+    while n < len(columns) and columns[n] == n:
+        n += 1
+    return n
+
+
+@kernel
+def choose(raw, columns, n_first, out, i):
+    """Write the features of a preset, scaled, by their places in FEATURES, into row i of `out`, float32.
+
+    n_first: how many are simply the first ones, see `n_leading`; they are done as vectors. That waits
+    where numbers have only just been stored: do something else after `observe`.
+    """
+    for j in range(n_first):
+        out[i, j] = scaled(raw, j)
+    for j in range(n_first, len(columns)):
+        out[i, j] = scaled(raw, columns[j])

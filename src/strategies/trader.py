@@ -31,7 +31,7 @@ class Observer:
         """Best bid + best ask in ticks; the last known (at first: the last trade) without both."""
         _, _, _, last_price, bids, _, asks, _ = depth.item()
         if bids[0] and asks[0]:
-            return int(bids[0] + asks[0])
+            return int(bids[0]) + int(asks[0])
         return self._mid_twice or 2 * int(last_price)
 
     def view(

@@ -13,7 +13,7 @@ from exchange.engine.records import N_ENTERED_MAX
 
 # Plain integers: an enum member as an argument would compile all rules below it once more.
 BUY, SELL = int(Side.BUY), int(Side.SELL)
-ONE = np.uint64(1)
+NONE, ONE, LAST = np.uint64(0), np.uint64(1), np.uint64(63)
 ALL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
@@ -170,6 +170,22 @@ def occupied_row_above(market, row):
             return 0
         found = market.occupied[word]
     return (word << 6) + lowest_bit(found)
+
+
+@kernel
+def rows_upto(market, row):
+    """Which of 64 rows are occupied: this one (bit 63) and those below it."""
+    word, place = row >> 6, np.uint64(row & 63)
+    below = market.occupied[word - 1] if word > 0 else NONE
+    return (market.occupied[word] << (LAST - place)) | ((below >> ONE) >> place)
+
+
+@kernel
+def rows_from(market, row):
+    """Which of 64 rows are occupied: this one (bit 0) and those above it."""
+    word, place = row >> 6, np.uint64(row & 63)
+    above = market.occupied[word + 1] if word + 1 < len(market.occupied) else NONE
+    return (market.occupied[word] >> place) | ((above << ONE) << (LAST - place))
 
 
 @kernel

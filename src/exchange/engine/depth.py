@@ -3,12 +3,16 @@
 import numba
 import numpy as np
 
-from exchange.engine.bits import highest_bit, lowest_bit
-from exchange.engine.book import ONE, above_in_word, below_in_word
+from exchange.engine.bits import lowest_bit, reversed_bits, without_lowest_bit
+from exchange.engine.book import (
+    NONE,
+    occupied_row_above,
+    occupied_row_below,
+    rows_from,
+    rows_upto,
+)
 from exchange.engine.kernel import batch_kernel, kernel
 from exchange.engine.records import N_DEPTH
-
-NONE = np.uint64(0)
 
 
 @kernel
@@ -18,51 +22,43 @@ def write_depth(market, depth):
     depth.bought = market.bought
     depth.sold = market.sold
     depth.last_price = market.last_price
-    write_bids(market, depth.bid_price, depth.bid_quantity)
-    write_asks(market, depth.ask_price, depth.ask_quantity)
+    bid, ask = market.best_bid, market.best_ask
+    rows = reversed_bits(rows_upto(market, bid))
+    write_side(market, bid, -1, rows, depth.bid_price, depth.bid_quantity)
+    rows = rows_from(market, ask) if ask != 0 else NONE
+    write_side(market, ask, 1, rows, depth.ask_price, depth.ask_quantity)
 
 
 @kernel
-def write_bids(market, prices, quantities):
-    """Bids from the best down; row 0, which holds nothing, stands for a level that is not there.
+def write_side(market, best, step, rows, prices, quantities):
+    """The levels of one side from the best row on, `step` rows (1 or -1) to the next worse price.
 
-    Words of `occupied` are emptied bit by bit, which is less work than asking for each next row anew.
+    rows: where there are levels, bit k for the row k steps from the best. All ten are taken from
+    there, bit by bit, without a question that could be guessed wrongly; what lies further away is
+    looked for one by one. Row 0, which holds nothing, stands for a level that is not there.
     """
-    row = market.best_bid
-    word = row >> 6
-    rows = below_in_word(market, row)
     for i in range(N_DEPTH):
+        row = best + step * lowest_bit(rows) if rows != 0 else 0
         prices[i] = row + market.price_base if row != 0 else 0
         quantities[i] = market.levels[row].quantity
-        while rows == 0 and word > 0:
-            word -= 1
-            rows = market.occupied[word]
-        row = 0
-        if rows != 0:
-            bit = highest_bit(rows)
-            rows ^= ONE << np.uint64(bit)
-            row = (word << 6) + bit
+        rows = without_lowest_bit(rows)
+    if prices[N_DEPTH - 1] == 0 and best != 0:
+        write_far_levels(market, step, prices, quantities)
 
 
-@kernel
-def write_asks(market, prices, quantities):
-    """Asks from the best up, as `write_bids`."""
-    row = market.best_ask
-    word_max = len(market.occupied) - 1
-    word, rows = row >> 6, above_in_word(market, row)
-    if row == 0:
-        word, rows = word_max, NONE
-    for i in range(N_DEPTH):
-        prices[i] = row + market.price_base if row != 0 else 0
-        quantities[i] = market.levels[row].quantity
-        while rows == 0 and word < word_max:
-            word += 1
-            rows = market.occupied[word]
-        row = 0
-        if rows != 0:
-            bit = lowest_bit(rows)
-            rows ^= ONE << np.uint64(bit)
-            row = (word << 6) + bit
+@kernel(inline=False)
+def write_far_levels(market, step, prices, quantities):
+    """Complete a side with levels of which some are more than 63 rows from the best."""
+    n = 1
+    while n < N_DEPTH and prices[n] != 0:
+        n += 1
+    row = np.int64(prices[n - 1]) - market.price_base
+    while n < N_DEPTH:
+        row = occupied_row_above(market, row) if step > 0 else occupied_row_below(market, row)
+        if row == 0:
+            break
+        prices[n], quantities[n] = row + market.price_base, market.levels[row].quantity
+        n += 1
 
 
 @batch_kernel

@@ -87,6 +87,8 @@ FLOW = np.dtype(
             ("next_ns", np.int64),  # when the next order arrives or the next step begins
             ("shock_next_ns", np.int64),  # when the next shock begins or ends, 0 when none does
             ("step_end_ns", np.int64),
+            ("draw", np.uint64),  # random bits: who acts next
+            ("n_orders", np.int64),  # of this step
             ("n_orders_left", np.int64),  # to arrive in this step
             ("part_ns", np.int64),  # of the step for each of its orders
             # state: what moves once a step
@@ -96,19 +98,25 @@ FLOW = np.dtype(
             ("log_volatility", np.float64),
             ("mid_before", np.float64),  # at the start of this step
             ("mid_change", np.float64),  # average of |mid change| a step
-            # state: what moves with each order
             ("estimate", np.float64),  # of the value, by the providers
-            ("trade_flow", np.float64),  # signed trades, recent ones first
-            ("excitation", np.float64),  # recent trades, whichever sign
             ("mid_fast", np.float64),
             ("mid_slow", np.float64),
+            ("center", np.int64),  # of the providers' quotes, 1/65536 ticks; trades move it, too
+            ("trade_impact", np.int64),  # by so much
+            ("half_width", np.int64),  # of the providers' quotes, 1/65536 ticks
+            ("error_width", np.int64),  # of the error in their estimate, 1/65536 ticks
+            ("limit_below", np.int64),  # of 2**32 draws, those that are a limit order,
+            ("cancel_below", np.int64),  # or a cancelation,
+            ("taker_below", np.int64),  # or a taker; the rest are momentum traders
+            ("value_share", np.float64),  # of takers' orders, by value traders
+            # state: what moves with each trade
+            ("trade_flow", np.float64),  # signed trades, recent ones first
+            ("excitation", np.float64),  # recent trades, whichever sign
             ("last_taker", np.int64),  # meta-order slot, or N_META_ORDERS for the value trader
             ("value_error", np.float64),  # of the value trader of before
             ("meta_side", np.int64, (N_META_ORDERS,)),
             ("meta_left", np.int64, (N_META_ORDERS,)),  # slices
-            ("n_crowd", np.int64),  # entries of crowd
-            # lower halves of the ids of resting orders; some are gone already
-            ("crowd", np.uint32, (CROWD_ORDERS_MAX,)),
+            ("n_slots", np.int64),  # of orders: of which one may be canceled by Poisson flow
             # state: the stress timetable. It and Poisson flow stand last: what a crowd needs is together
             ("n_shocks_active", np.int64),
             ("calm_factors", np.float64, (3,)),  # volatility, liquidity, informed without shocks

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchange.engine.participants import FLOW
+from exchange.engine.seeds import write_states
 
 N_DEPTH = 10  # levels a side shown to everybody
 
@@ -24,6 +25,7 @@ QUANTITY_MAX = 100_000_000  # lots in one order
 NOTIONAL_MAX = 10**11  # tick-lots in one order
 LEVEL_QUANTITY_MAX = 2**31 - 1  # lots at one price
 PRICE_MAX = 2**31 - 1  # ticks
+SEED_MAX = 2**63 - 1
 FEE_UNITS = 1_000_000  # fees are counted in millionths of a tick-lot, exactly
 MAKER_FEE_PPM_MAX = 1_000  # 10 basis points, either sign
 TAKER_FEE_PPM_MAX = 10_000  # 100 basis points, either sign
@@ -135,10 +137,11 @@ DEPTH = np.dtype(
             ("bought", np.int64),  # lots bought by takers since the market began
             ("sold", np.int64),  # lots sold by takers since the market began
             ("last_price", np.int64),  # of the last trade; the opening reference before it
-            ("bid_price", np.int64, (N_DEPTH,)),  # best first; 0 where there is no level
-            ("bid_quantity", np.int64, (N_DEPTH,)),
-            ("ask_price", np.int64, (N_DEPTH,)),
-            ("ask_quantity", np.int64, (N_DEPTH,)),
+            # int32, as a batch of markets is as quick as its records are small
+            ("bid_price", np.int32, (N_DEPTH,)),  # best first; 0 where there is no level
+            ("bid_quantity", np.int32, (N_DEPTH,)),
+            ("ask_price", np.int32, (N_DEPTH,)),
+            ("ask_quantity", np.int32, (N_DEPTH,)),
         ],
     )
 )
@@ -211,7 +214,7 @@ def new_markets(
     """n empty, open markets, (n,) of `dtype`; their ladders are centered on `open_price` (ticks).
 
     seeds: one a market, 0 .. n-1 unless given. Fees are millionths of the notional.
-    Raises ValueError for a price or fee outside its limit.
+    Raises ValueError for a price, fee or seed outside its limit.
     """
     markets = np.zeros(n, dtype)
     n_levels = markets.dtype["levels"].shape[0]
@@ -230,9 +233,12 @@ def new_markets(
     markets["band_ticks"] = band_ticks
     markets["maker_fee_ppm"] = maker_fee_ppm
     markets["taker_fee_ppm"] = taker_fee_ppm
-    for row, seed in enumerate(range(n) if seeds is None else seeds):
-        # SeedSequence spreads neighboring seeds far apart, and never gives the all-zero state
-        markets["rng"][row] = np.random.SeedSequence(seed).generate_state(2, np.uint64)
+    given = range(n) if seeds is None else [int(seed) for seed in seeds]
+    if not all(0 <= seed <= SEED_MAX for seed in given):
+        raise ValueError("seeds are whole numbers within 0 .. 2**63 - 1")
+    states = np.empty((n, 2), np.uint64)
+    write_states(np.array(given, np.int64), states)
+    markets["rng"] = states
     return markets
 
 

@@ -86,7 +86,7 @@ def open_queues(market, n_bid, n_ask):
     """An empty book but for n_bid and n_ask orders of one lot, a tick apart, mid-ladder."""
     market.n_events = 0
     cancel_account_orders(market, LIQUIDITY)
-    market.flow.n_crowd = 0
+    market.free_slot = market.n_slots_used = 0  # as new: free slots would be drawn in vain
     middle = market.price_base + len(market.levels) // 2
     for _ in range(n_bid):
         send(market, LIQUIDITY, BUY, middle, 1, GTC)

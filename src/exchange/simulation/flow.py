@@ -4,7 +4,7 @@
 one participant decide. Every kernel works on one MARKET; `flow` is its FLOW record.
 """
 
-from math import ceil, exp, floor
+from math import ceil, exp, floor, sqrt
 
 import numpy as np
 
@@ -24,16 +24,17 @@ from exchange.simulation.orders import (
     VALUE,
     best_ask_price,
     best_bid_price,
-    cancel_entry,
-    choose_order,
-    fetch_orders,
-    listed_slot,
+    cancel,
+    is_crowds,
     n_resting_crowd,
     price_max,
     price_min,
 )
 from exchange.simulation.rng import (
+    U32,
     below,
+    bits8,
+    bits16,
     high_half,
     low_half,
     next_word,
@@ -45,10 +46,13 @@ from exchange.simulation.rng import (
 from exchange.simulation.tables import CANCEL_ACCEPTANCE, DISTANCES, LOTS, META_LENGTHS
 
 ORDERS_PER_STEP_MAX = 40
+TICK_BITS = 16
+TICK = float(1 << TICK_BITS)  # providers reckon in whole numbers of such parts
 JUMP_UNIFORM_MIN = 0.35  # a jump is a normal times 0.5 / max(this, uniform): some are larger
 MID_CHANGE_GAIN = 0.02  # per step
 FAST_GAIN, SLOW_GAIN = 0.03, 0.005  # per order, of the momentum traders' averages
-CANCEL_DRAWS_MAX = 3
+N_LOOKS = 3  # orders that a cancelation chooses from
+WEIGHT_MIN = 1e-9  # of all together: nobody there must not divide by 0
 SWEEP_TICKS = 2  # takers go at most this far beyond the best price
 WHOLE_SIZE_SHARE = 0.125  # of noise orders are not cut to the best queue
 VALUE_LOTS_MAX, LOTS_PER_TICK = 8, 1.5
@@ -59,19 +63,60 @@ VALUE_TRADER = N_META_ORDERS  # `last_taker` when it was no meta-order
 
 @kernel
 def begin_step(market, flow):
-    """Move the hidden value and its volatility, and draw how many orders this step brings."""
+    """Move what is hidden and what is remembered, weigh who acts, draw how many orders there will be."""
     mid = middle(market, flow)
-    flow.mid_change += MID_CHANGE_GAIN * (abs(mid - flow.mid_before) - flow.mid_change)
-    flow.mid_before = mid
+    remember_step(flow, mid)
     sd = flow.volatility_sd
-    flow.log_volatility -= flow.log_volatility / flow.volatility_steps
-    flow.log_volatility += sd * (2.0 / flow.volatility_steps) ** 0.5 * normal(market)
+    pull = 1.0 / flow.volatility_steps
+    flow.log_volatility += sd * sqrt(2.0 * pull) * normal(market) - pull * flow.log_volatility
     activity = exp(flow.log_volatility - 0.5 * sd * sd)  # mean 1
     move_value(market, flow, activity)
+    weigh(market, flow, mid)
+    flow.trade_flow -= share(flow.n_orders * flow.flow_decay) * flow.trade_flow
+    flow.excitation -= share(flow.n_orders * flow.excitation_decay) * flow.excitation
     expected = flow.orders_per_step * (flow.calm_share + (1.0 - flow.calm_share) * activity)
-    flow.n_orders_left = min(ORDERS_PER_STEP_MAX, floor(expected + uniform(market)))
+    flow.n_orders = flow.n_orders_left = min(ORDERS_PER_STEP_MAX, floor(expected + uniform(market)))
     flow.part_ns = flow.step_ns // max(flow.n_orders_left, 1)
     flow.step_end_ns = market.now_ns + flow.step_ns
+
+
+@kernel
+def remember_step(flow, mid):
+    """Averages move, and memories fade, by the number of orders of the step before."""
+    flow.mid_change += MID_CHANGE_GAIN * (abs(mid - flow.mid_before) - flow.mid_change)
+    flow.mid_before = mid
+    n = flow.n_orders
+    flow.estimate += share(n * flow.estimate_gain) * (mid - flow.estimate)
+    flow.mid_fast += share(n * FAST_GAIN) * (mid - flow.mid_fast)
+    flow.mid_slow += share(n * SLOW_GAIN) * (mid - flow.mid_slow)
+
+
+@kernel
+def share(gain):
+    """The part of the way that some small steps go together: their sum, at most all of it."""
+    return min(gain, 1.0)
+
+
+@kernel
+def weigh(market, flow, mid):
+    """Who acts how often in this step: shares of 2**32, cumulated; and where providers quote."""
+    noise = flow.noise_weight * flow.noise_factor
+    value = value_trader_weight(flow, mid)
+    resting_target = max(1.0, flow.orders_target * flow.liquidity_factor)
+    cancel = flow.cancel_weight * n_resting_crowd(market) / resting_target
+    takers = (noise + value) * excitement(flow, noise + 0.6 * value)
+    upto_cancel = flow.limit_weight + cancel
+    unit = 2.0**32 / max(upto_cancel + takers + flow.momentum_weight, WEIGHT_MIN)
+    flow.limit_below = int(flow.limit_weight * unit)
+    flow.cancel_below = int(upto_cancel * unit)
+    flow.taker_below = int((upto_cancel + takers) * unit)
+    flow.value_share = value / max(noise + value, WEIGHT_MIN)
+    center = flow.estimate + flow.value_known * (flow.value - flow.estimate)
+    half_width = flow.half_spread + flow.half_spread_volatility * flow.mid_change
+    flow.center = int((center + flow.flow_impact * flow.trade_flow) * TICK)
+    flow.half_width = int(half_width * TICK)
+    flow.trade_impact = int(flow.flow_impact * TICK)
+    flow.error_width = int(flow.estimate_noise * TICK)
 
 
 @kernel
@@ -87,36 +132,24 @@ def move_value(market, flow, activity):
 
 @kernel
 def decide(market, flow):
-    """One participant, drawn by the weights of this moment, acts.
+    """One participant, drawn by the weights of this step, acts.
 
     Returns its order as (account, side, price, quantity, time in force), or NO_ORDER. Decisions and
     the engine meet in one place only, `step.participate`, which keeps the compiled code small.
     """
-    mid = middle(market, flow)
-    update_averages(flow, mid)
     if market.best_bid == 0 or market.best_ask == 0:
         order = refill(market, flow, BUY if market.best_bid == 0 else SELL)
         if order[QUANTITY] != 0:
             return order
     if flow.pressure != 0.0 and uniform(market) < abs(flow.pressure):
         return trade_under_pressure(market, flow)
-    noise = flow.noise_weight * flow.noise_factor
-    value = value_trader_weight(flow, mid)
-    resting_target = max(1.0, flow.orders_target * flow.liquidity_factor)
-    cancel = flow.cancel_weight * n_resting_crowd(market) / resting_target
-    takers = (noise + value) * excitement(flow, noise + 0.6 * value)
-    all_but_takers = flow.limit_weight + cancel + flow.momentum_weight
-    draw = uniform(market)
-    fetch_orders(flow, market)
-    # draw * (all_but_takers + takers) < limit_weight, but for rounding: what is known last, the
-    # takers, is needed last. A draw of 0 makes it infinite, which is right.
-    if takers < flow.limit_weight / draw - all_but_takers:
+    who = np.int64(flow.draw >> U32)
+    if who < flow.limit_below:
         return provide(market, flow)
-    point = draw * (all_but_takers + takers) - flow.limit_weight
-    if point < cancel:
-        return cancel_one(market, flow)
-    if point < cancel + takers:
-        return trade(market, flow, value / (noise + value))
+    if who < flow.cancel_below:
+        return cancel_one(market)
+    if who < flow.taker_below:
+        return trade(market, flow, flow.value_share)
     return follow_trend(market, flow)
 
 
@@ -126,15 +159,6 @@ def middle(market, flow):
     if market.best_bid == 0 or market.best_ask == 0:
         return flow.estimate
     return market.price_base + 0.5 * (market.best_bid + market.best_ask)
-
-
-@kernel
-def update_averages(flow, mid):
-    flow.estimate += flow.estimate_gain * (mid - flow.estimate)
-    flow.trade_flow *= 1.0 - flow.flow_decay
-    flow.excitation *= 1.0 - flow.excitation_decay
-    flow.mid_fast += FAST_GAIN * (mid - flow.mid_fast)
-    flow.mid_slow += SLOW_GAIN * (mid - flow.mid_slow)
 
 
 @kernel
@@ -181,45 +205,60 @@ def refill(market, flow, side):
 
 @kernel
 def provide(market, flow):
-    """A liquidity provider joins the side with fewer lots, around what it thinks the value is."""
+    """A liquidity provider joins the side with fewer lots, around what it thinks the value is.
+
+    An ask is the bid of a market turned upside down: one sum serves both.
+    """
     word = next_word(market)
     bids = market.accounts[LIQUIDITY].buy_open + 1
     asks = market.accounts[LIQUIDITY].sell_open + 1
-    away = pick(DISTANCES, word, 52)
-    quantity = pick(LOTS, word, 40)
-    center = flow.estimate + flow.flow_impact * flow.trade_flow
-    center += flow.value_known * (flow.value - flow.estimate)
-    center += flow.estimate_noise * (quarter(word, 0) - 0.5)
-    half = flow.half_spread + flow.half_spread_volatility * flow.mid_change
-    side = BUY if quarter(word, 1) * (bids + asks) < asks else SELL
-    bid = floor(center - half) - away
-    if market.best_ask != 0:
-        bid = min(bid, best_ask_price(market) - 1)
-    ask = max(ceil(center + half) + away, best_bid_price(market) + 1)
-    return LIQUIDITY, side, bid if side == BUY else ask, quantity, GTC
+    side = BUY if bits16(word, 1) * (bids + asks) < asks << 16 else SELL
+    sign = 1 if side == BUY else -1
+    center = flow.center + ((bits16(word, 0) - (1 << 15)) * flow.error_width >> 16)
+    price = (sign * center - flow.half_width >> TICK_BITS) - pick(DISTANCES, word, 52)
+    opposite = best_opposite(market, side)
+    if opposite != 0:
+        price = min(price, sign * (market.price_base + opposite) - 1)
+    return LIQUIDITY, side, sign * price, pick(LOTS, word, 40), GTC
 
 
 @kernel
-def cancel_one(market, flow):
-    """Cancel a random order of the crowd, sooner one near its best price or far away."""
-    for draw in range(CANCEL_DRAWS_MAX):
-        i = choose_order(flow, market)
-        if i < 0:
-            break
-        accepted = CANCEL_ACCEPTANCE[behind_best(market, listed_slot(flow, market, i))]
-        if draw == CANCEL_DRAWS_MAX - 1 or uniform(market) < accepted:
-            cancel_entry(flow, market, i)
+def cancel_one(market):
+    """Of three random orders of the crowd the first that its owner wants to cancel; else the third.
+
+    An order is a random slot. All three are looked at before one is chosen, so that nothing waits for
+    a guess; where the third holds no order of the crowd, three others are drawn.
+    """
+    while n_resting_crowd(market) > 0:
+        word = next_word(market)
+        first, second, third = (
+            slot_of(market, word, 0),
+            slot_of(market, word, 1),
+            slot_of(market, word, 2),
+        )
+        wants_first = bits8(word, 6) < readiness(market, first)
+        wants_second = bits8(word, 7) < readiness(market, second)
+        chosen = second if wants_second else third
+        chosen = first if wants_first else chosen
+        if is_crowds(market, chosen):
+            cancel(market, chosen)
             break
     return NO_ORDER
 
 
 @kernel
-def behind_best(market, slot):
-    """Ticks of a resting order behind the best price of its side, at most the table's last."""
-    row = np.int64(market.orders[slot].row)
-    bid, ask = market.best_bid, market.best_ask
+def slot_of(market, word, i):
+    """A random slot of all that were ever used, from the i-th 16 bits of a word."""
+    return 1 + (bits16(word, i) * market.n_slots_used >> 16)
+
+
+@kernel
+def readiness(market, slot):
+    """How readily the order in a slot is canceled, of 256: by its ticks behind the best price."""
+    row, bid, ask = np.int64(market.orders[slot].row), market.best_bid, market.best_ask
     ticks = bid - row if row <= bid else row - ask
-    return min(ticks, len(CANCEL_ACCEPTANCE) - 1)
+    wanted = CANCEL_ACCEPTANCE[min(max(ticks, 0), len(CANCEL_ACCEPTANCE) - 1)]
+    return wanted * is_crowds(market, slot)
 
 
 @kernel
@@ -268,6 +307,7 @@ def sweep_price(market, side, ticks):
 def note_trade(flow, side):
     """Every taker's order that traded moves the trade flow and brings more takers."""
     flow.trade_flow += 1.0 if side == BUY else -1.0
+    flow.center += flow.trade_impact if side == BUY else -flow.trade_impact
     flow.excitation += 1.0
 
 
@@ -275,8 +315,10 @@ def note_trade(flow, side):
 def trade_under_pressure(market, flow):
     """A forced trader (margin calls, stops) takes the best queue, and providers take fright."""
     side = BUY if flow.pressure > 0.0 else SELL
-    flow.estimate += FRIGHT_TICKS if side == BUY else -FRIGHT_TICKS
-    flow.estimate = min(max(flow.estimate, flow.value_min), flow.value_max)
+    frightened = flow.estimate + (FRIGHT_TICKS if side == BUY else -FRIGHT_TICKS)
+    frightened = min(max(frightened, flow.value_min), flow.value_max)
+    flow.center += int((1.0 - flow.value_known) * (frightened - flow.estimate) * TICK)
+    flow.estimate = frightened
     return NOISE, side, sweep_price(market, side, 0), best_queue(market, side), IOC
 
 

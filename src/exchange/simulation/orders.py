@@ -4,9 +4,6 @@ Their orders pass the engine's checks like everybody's. What the engine would re
 band, ladder, a full book) is not sent, so that the feed is not filled with the crowd's refusals.
 """
 
-import numpy as np
-
-from exchange.engine.book import find_order, order_id
 from exchange.engine.codes import (
     N_PARTICIPANTS,
     CancelReason,
@@ -17,9 +14,7 @@ from exchange.engine.codes import (
 )
 from exchange.engine.kernel import kernel
 from exchange.engine.matching import cancel_slot, enter_order
-from exchange.engine.memory import fetch
 from exchange.engine.participants import CROWD_ORDERS_MAX
-from exchange.simulation.rng import below, below_of, peek
 
 # Plain integers: an enum member as an argument would compile all rules below it once more.
 BUY, SELL = int(Side.BUY), int(Side.SELL)
@@ -76,83 +71,20 @@ def send(market, account, side, price, quantity, time_in_force):
     if time_in_force == GTC and not can_rest(market):
         return False
     n_trades = market.n_trades
-    entered = enter_order(market, account, side, price, quantity, time_in_force, 0, False)
-    if find_order(market, entered) != 0:
-        remember(market.flow, market, entered)
+    enter_order(market, account, side, price, quantity, time_in_force, 0, False)
     return market.n_trades != n_trades
 
 
 @kernel
-def remember(flow, market, entered):
-    """Note a resting order of the crowd, so that it can be found for cancelation."""
-    if flow.n_crowd == CROWD_ORDERS_MAX:
-        forget_gone(flow, market)
-    flow.crowd[flow.n_crowd] = entered & LOW_32
-    flow.n_crowd += 1
-
-
-@kernel
-def listed_slot(flow, market, i):
-    """Slot of the i-th listed order, 0 when it rests no more.
-
-    Half an id is enough: another order of the same half in the same slot would have to be the crowd's,
-    and then it is as good a random one as any.
-    """
-    entry = np.int64(flow.crowd[i])
-    slot = entry & (len(market.orders) - 1)
+def is_crowds(market, slot):
+    """1 where an order of the crowd rests in this slot, else 0; no branch, as it is hard to foresee."""
     order = market.orders[slot]
-    is_there = order.number != 0 and (order_id(market, slot) & LOW_32) == entry
-    return slot if is_there and order.account < N_PARTICIPANTS else 0
+    return (order.number != 0) & (order.account < N_PARTICIPANTS)
 
 
 @kernel
-def forget_gone(flow, market):
-    """Keep only the orders that still rest; `can_rest` sees to it that this makes room."""
-    kept = 0
-    for i in range(flow.n_crowd):
-        if listed_slot(flow, market, i) != 0:
-            flow.crowd[kept] = flow.crowd[i]
-            kept += 1
-    flow.n_crowd = kept
-
-
-@kernel
-def drop(flow, i):
-    """Take entry i out of the list; the last entry fills its place."""
-    flow.n_crowd -= 1
-    flow.crowd[i] = flow.crowd[flow.n_crowd]
-
-
-@kernel
-def choose_order(flow, market):
-    """Place in the list of an equally likely resting order of the crowd, -1 when none rests.
-
-    Filled orders stay listed until a draw meets them: each is dropped once, so a draw is O(1).
-    """
-    while flow.n_crowd > 0:
-        i = below(market, flow.n_crowd)
-        if listed_slot(flow, market, i) != 0:
-            return i
-        drop(flow, i)
-    return -1
-
-
-@kernel
-def fetch_orders(flow, market):
-    """Fetch the order that `choose_order` would look at next and the slot that a new one would get.
-
-    Both lie anywhere in memory, and while it is being decided which of them it is there is time.
-    """
-    i = below_of(peek(market), flow.n_crowd)
-    fetch(market.orders, np.int64(flow.crowd[i]) & (len(market.orders) - 1))
-    fetch(market.orders, market.free_slot)
-
-
-@kernel
-def cancel_entry(flow, market, i):
-    """Cancel the i-th listed order, which rests."""
-    slot = listed_slot(flow, market, i)
-    drop(flow, i)
+def cancel(market, slot):
+    """Cancel an order of the crowd."""
     cancel_slot(market, slot, CANCEL_BY_USER)
 
 

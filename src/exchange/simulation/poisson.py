@@ -15,9 +15,8 @@ from exchange.simulation.orders import (
     NO_ORDER,
     NOISE,
     SELL,
-    cancel_entry,
-    drop,
-    listed_slot,
+    cancel,
+    is_crowds,
 )
 from exchange.simulation.rng import below, exponential, uniform
 
@@ -27,14 +26,15 @@ NS_PER_S = 1e9
 @kernel
 def wait_for_arrival(market, flow):
     """Draw when the next order comes: an exponential gap at the sum of all rates."""
+    flow.n_slots = market.n_slots_used
     gap_ns = exponential(market) / total_rate(flow) * NS_PER_S
     flow.next_ns = market.now_ns + 1 + int(min(gap_ns, 1e18))
 
 
 @kernel
 def total_rate(flow):
-    """Arrivals per second, counting every listed order as canceled at the highest rate."""
-    return 2.0 * (limit_rate(flow) + flow.market_rate) + cancel_rate_max(flow) * flow.n_crowd
+    """Arrivals per second, counting every slot as an order that is canceled at the highest rate."""
+    return 2.0 * (limit_rate(flow) + flow.market_rate) + cancel_rate_max(flow) * flow.n_slots
 
 
 @kernel
@@ -98,20 +98,18 @@ def opposite_best(market, side):
 
 @kernel
 def cancel_unit(market, flow):
-    """A listed order is drawn and canceled with its own rate as a share of the highest one.
+    """A slot is drawn, and the order in it canceled with its own rate as a share of the highest one.
 
-    Exact: `total_rate` counted every entry at the highest rate, so when the order has gone already
-    or is in less of a hurry, this arrival is one that never was.
+    Exact: `total_rate` counted every slot at the highest rate, so when the crowd has no order there
+    or one in less of a hurry, this arrival is one that never was.
     """
-    if flow.n_crowd == 0:
+    if flow.n_slots == 0:
         return NO_ORDER
-    i = below(market, flow.n_crowd)
-    slot = listed_slot(flow, market, i)
-    if slot == 0:
-        drop(flow, i)
+    slot = 1 + below(market, flow.n_slots)
+    if not is_crowds(market, slot):
         return NO_ORDER
     away = abs(opposite_best(market, side_of(market, slot)) - price_of(market, slot))
     away = min(max(away, 1), POISSON_DISTANCE_MAX)
     if uniform(market) * cancel_rate_max(flow) < flow.cancel_rates[away - 1]:
-        cancel_entry(flow, market, i)
+        cancel(market, slot)
     return NO_ORDER

@@ -11,9 +11,14 @@ import numpy as np
 
 from exchange.engine.kernel import kernel
 
-U11, U15, U17, U21 = np.uint64(11), np.uint64(15), np.uint64(17), np.uint64(21)
+U11, U15, U17, U21 = (np.uint64(n) for n in (11, 15, 17, 21))
 U28, U32, U36, U47, U49 = (np.uint64(n) for n in (28, 32, 36, 47, 49))
-LOW_12, LOW_16, LOW_32 = np.uint64(0xFFF), np.uint64(0xFFFF), np.uint64(0xFFFF_FFFF)
+LOW_8, LOW_12, LOW_16, LOW_32 = (
+    np.uint64(0xFF),
+    np.uint64(0xFFF),
+    np.uint64(0xFFFF),
+    np.uint64(0xFFFF_FFFF),
+)
 TO_UNIT = 2.0**-53
 TO_UNIT_16 = 2.0**-16
 TO_UNIT_32 = 2.0**-32
@@ -26,8 +31,8 @@ def peek(market):
 
     uint64 throughout, here and below: with an int64, numba would turn to floating point.
     """
-    a = market.rng[0]
-    total = a + market.rng[1]
+    a, b = market.rng[0], market.rng[1]
+    total = a + b
     return ((total << U17) | (total >> U47)) + a
 
 
@@ -35,8 +40,8 @@ def peek(market):
 def next_word(market):
     """64 random bits."""
     word = peek(market)
-    a = market.rng[0]
-    b = market.rng[1] ^ a
+    a, b = market.rng[0], market.rng[1]
+    b ^= a
     market.rng[0] = ((a << U49) | (a >> U15)) ^ b ^ (b << U21)
     market.rng[1] = (b << U28) | (b >> U36)
     return word
@@ -65,9 +70,21 @@ def low_half(word):
 
 
 @kernel
+def bits16(word, i):
+    """A whole number in 0 .. 65535: the i-th 16 bits of a word, i in 0 .. 3."""
+    return np.int64((word >> np.uint64(16 * i)) & LOW_16)
+
+
+@kernel
+def bits8(word, i):
+    """A whole number in 0 .. 255: the i-th 8 bits of a word, i in 0 .. 7."""
+    return np.int64((word >> np.uint64(8 * i)) & LOW_8)
+
+
+@kernel
 def quarter(word, i):
     """A float in [0, 1) from the i-th 16 bits of a word, i in 0 .. 3."""
-    return np.int64((word >> np.uint64(16 * i)) & LOW_16) * TO_UNIT_16
+    return bits16(word, i) * TO_UNIT_16
 
 
 @kernel
@@ -87,13 +104,7 @@ def exponential(market):
 @kernel
 def below(market, n):
     """A whole number in 0 .. n-1, for n far below 2**32."""
-    return below_of(next_word(market), n)
-
-
-@kernel
-def below_of(word, n):
-    """The number that `below` makes of a word."""
-    return np.int64(((word >> U32) * np.uint64(n)) >> U32)
+    return np.int64(((next_word(market) >> U32) * np.uint64(n)) >> U32)
 
 
 @kernel

@@ -17,12 +17,13 @@ from exchange.engine.commands import advance_clock, begin, obey
 from exchange.engine.depth import write_depth
 from exchange.engine.events import emit_rejected
 from exchange.engine.kernel import batch_kernel, kernel
+from exchange.engine.memory import fetch
 from exchange.engine.participants import SHOCKS_MAX, FlowKind
 from exchange.engine.records import Markets
-from exchange.simulation.flow import begin_step, decide, note_trade
+from exchange.simulation.flow import N_LOOKS, begin_step, decide, note_trade, slot_of
 from exchange.simulation.orders import BUY, GTC, LIQUIDITY, NO_ORDER, SELL, send
 from exchange.simulation.poisson import decide_unit, wait_for_arrival
-from exchange.simulation.rng import normal, uniform
+from exchange.simulation.rng import bits16, next_word, normal, peek
 from exchange.simulation.scenario import change_shocks, schedule
 
 PARALLEL_BATCH_MIN = 64  # markets: below this a parallel loop loses to a serial one
@@ -129,13 +130,27 @@ def participate(market, flow):
 
 
 @kernel
+def fetch_orders(market):
+    """Fetch the slots that the next order of the crowd would meet, whether it cancels or rests.
+
+    They lie anywhere in memory, and while it is decided which of them it will be there is time.
+    """
+    fetch(market.orders, market.free_slot)
+    word = peek(market)
+    for i in range(N_LOOKS):
+        fetch(market.orders, slot_of(market, word, i))
+
+
+@kernel
 def wait_in_step(market, flow):
-    """Draw when the next order of this step comes: one in each of n equal parts, anywhere in it."""
+    """Draw when the next order of this step comes, and whose it is: one in each of n equal parts."""
     if flow.n_orders_left == 0:
         flow.next_ns = flow.step_end_ns
         return
+    flow.draw = next_word(market)
+    fetch_orders(market)
     start_ns = flow.step_end_ns - flow.n_orders_left * flow.part_ns
-    flow.next_ns = start_ns + int(uniform(market) * flow.part_ns)
+    flow.next_ns = start_ns + (bits16(flow.draw, 0) * flow.part_ns >> 16)
 
 
 @kernel

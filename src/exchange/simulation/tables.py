@@ -48,14 +48,15 @@ def _meta_lengths() -> Table:
     return table_of(lengths, lengths**-META_EXPONENT)
 
 
-def _cancel_acceptance() -> Floats:
+def _cancel_acceptance() -> npt.NDArray[np.int64]:
     acceptance = np.full(FAR_FROM + 1, CANCEL_MIDDLE)
     acceptance[: len(CANCEL_NEAR)] = CANCEL_NEAR
     acceptance[FAR_FROM] = CANCEL_FAR
-    return acceptance
+    of_256: npt.NDArray[np.int64] = np.rint(256 * acceptance).astype(np.int64)
+    return of_256
 
 
 DISTANCES = _distances()
 LOTS = table_of(SIZES, SIZE_WEIGHTS)
 META_LENGTHS = _meta_lengths()
-CANCEL_ACCEPTANCE = _cancel_acceptance()  # by distance, the last entry for all beyond
+CANCEL_ACCEPTANCE = _cancel_acceptance()  # of 256, by distance; the last entry for all beyond
