@@ -123,7 +123,7 @@ class ExchangeClient:
         """
         if self._failure is None:
             try:
-                async with asyncio.timeout(timeout_s):  # half the time that wait_for takes
+                async with asyncio.timeout(timeout_s):  # wait_for would make a task
                     await desk.changed.wait()
             except TimeoutError:
                 return False

@@ -20,7 +20,7 @@ def mix(word):
 
 @kernel
 def write_state(seed, state):
-    """Fill `state`, uint64 (2,), from a whole number in 0 .. 2**62: two words of splitmix64.
+    """Fill `state`, uint64 (2,), from a whole number in 0 .. 2**63 - 1: two words of splitmix64.
 
     Steele, Lea and Flood (2014); what Blackman and Vigna (2019) advise for their generators. Seeds are
     spread far apart, and no seed gives the state of all zeros, as the two words differ.
