@@ -102,9 +102,7 @@ FLOW = np.dtype(
             ("mid_fast", np.float64),
             ("mid_slow", np.float64),
             ("center", np.int64),  # of the providers' quotes, 1/65536 ticks; trades move it, too
-            ("trade_impact", np.int64),  # by so much
             ("half_width", np.int64),  # of the providers' quotes, 1/65536 ticks
-            ("error_width", np.int64),  # of the error in their estimate, 1/65536 ticks
             ("limit_below", np.int64),  # of 2**32 draws, those that are a limit order,
             ("cancel_below", np.int64),  # or a cancelation,
             ("taker_below", np.int64),  # or a taker; the rest are momentum traders

@@ -115,8 +115,6 @@ def weigh(market, flow, mid):
     half_width = flow.half_spread + flow.half_spread_volatility * flow.mid_change
     flow.center = int((center + flow.flow_impact * flow.trade_flow) * TICK)
     flow.half_width = int(half_width * TICK)
-    flow.trade_impact = int(flow.flow_impact * TICK)
-    flow.error_width = int(flow.estimate_noise * TICK)
 
 
 @kernel
@@ -214,7 +212,7 @@ def provide(market, flow):
     asks = market.accounts[LIQUIDITY].sell_open + 1
     side = BUY if bits16(word, 1) * (bids + asks) < asks << 16 else SELL
     sign = 1 if side == BUY else -1
-    center = flow.center + ((bits16(word, 0) - (1 << 15)) * flow.error_width >> 16)
+    center = flow.center + ((bits16(word, 0) - (1 << 15)) * int(flow.estimate_noise * TICK) >> 16)
     price = (sign * center - flow.half_width >> TICK_BITS) - pick(DISTANCES, word, 52)
     opposite = best_opposite(market, side)
     if opposite != 0:
@@ -307,7 +305,8 @@ def sweep_price(market, side, ticks):
 def note_trade(flow, side):
     """Every taker's order that traded moves the trade flow and brings more takers."""
     flow.trade_flow += 1.0 if side == BUY else -1.0
-    flow.center += flow.trade_impact if side == BUY else -flow.trade_impact
+    impact = int(flow.flow_impact * TICK)
+    flow.center += impact if side == BUY else -impact
     flow.excitation += 1.0
 
 
