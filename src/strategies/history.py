@@ -134,19 +134,9 @@ def first_other(prices, quantities, own_price, own_quantity):
     That is the second level where the own order stands alone on the first, else the first: an own
     quote has one price, and a level with a price has lots.
     """
-    others = quantities[0] - (own_quantity & where_same(prices[0], own_price))
+    others = quantities[0] - (own_quantity if prices[0] == own_price else 0)
     second = 1 if others <= 0 else 0
     return prices[second], quantities[1] if second else others
-
-
-@kernel
-def where_same(price, other):
-    """A mask, all bits where two prices (0 or above) are equal, else none.
-
-    `lots & where_same(price, own_price)` leaves no branch to the compiler: whether a level is the own
-    order's is as good as random.
-    """
-    return ((price ^ other) - 1) >> 63
 
 
 @kernel
