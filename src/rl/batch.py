@@ -159,9 +159,9 @@ class MarketBatch:
                 self.histories,
                 self.episodes,
                 self.observations,
+                self.ended,
+                self.n_episodes,
             )
-        self.n_episodes[rows] += 1
-        self.ended[rows] = False
 
     def _next_seed(self, row: int) -> int:
         """Of the episode that begins in a row now."""

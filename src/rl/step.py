@@ -327,15 +327,23 @@ def begin_rows(
     """Begin an episode in these rows, bool (n,), which `blank_rows` has made ready: their markets open
     and warm up, as in `exchange.simulation.presets.warm_up`.
     """
-    scratch, n_first = new_scratch(), n_leading(columns)
     for i in range(len(rows)):
         if rows[i]:
-            market, episode = markets[i], episodes[i]
+            market = markets[i]
             open_markets(markets[i : i + 1], n_levels, lots)
             advance_market(market, market.now_ns + warm_up_steps * market.flow.step_ns)
-            episode.n_steps_max = task[0].episode_steps
-            episode.end_ns = market.now_ns + task[0].episode_steps * task[0].step_ns
-            look(market, task[0], predictor, histories[i], episode, scratch)
-            choose(scratch[2], columns, n_first, observations, i)
+            begin_episode(
+                market, i, task[0], columns, predictor, histories[i], episodes[i], observations
+            )
             ended[i] = False
             n_episodes[i] += 1
+
+
+@kernel
+def begin_episode(market, i, task, columns, predictor, history, episode, observations):
+    """The market stands where an episode begins: note how long it lasts, look for the first time."""
+    episode.n_steps_max = task.episode_steps
+    episode.end_ns = market.now_ns + task.episode_steps * task.step_ns
+    scratch = new_scratch()
+    look(market, task, predictor, history, episode, scratch)
+    choose(scratch[2], columns, n_leading(columns), observations, i)

@@ -6,7 +6,7 @@ from exchange.engine.kernel import kernel
 from exchange.simulation.recorded.apply import Orders, open_market
 from exchange.simulation.recorded.flow import advance_flow
 from exchange.simulation.recorded.messages import Array
-from rl.step import act, look, new_scratch, see, settle_step
+from rl.step import act, begin_episode, new_scratch, see, settle_step
 from strategies.observe import choose, n_leading
 
 
@@ -64,14 +64,23 @@ def step_recorded_rows(
 
 @kernel
 def begin_recorded_row(
-    markets, i, task, columns, predictor, opening, rows, histories, episodes, observations
+    markets,
+    i,
+    task,
+    columns,
+    predictor,
+    opening,
+    rows,
+    histories,
+    episodes,
+    observations,
+    ended,
+    n_episodes,
 ):
     """Begin an episode in row i: rest the opening book and look. Its clock stands at the start."""
-    market, episode = markets[i], episodes[i]
+    market = markets[i]
     open_market(markets, i, opening, orders_of(rows, i))
     market.n_events = 0
-    episode.n_steps_max = task[0].episode_steps
-    episode.end_ns = market.now_ns + task[0].episode_steps * task[0].step_ns
-    scratch = new_scratch()
-    look(market, task[0], predictor, histories[i], episode, scratch)
-    choose(scratch[2], columns, n_leading(columns), observations, i)
+    begin_episode(market, i, task[0], columns, predictor, histories[i], episodes[i], observations)
+    ended[i] = False
+    n_episodes[i] += 1
