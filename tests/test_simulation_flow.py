@@ -176,8 +176,8 @@ def test_extreme_order_flow_stays_within_the_crowds_own_limit():
     assert (crowd <= CROWD_ORDERS_MAX).all() and (crowd > 200).all()
 
 
-def test_an_order_whose_number_ends_in_zeros_is_forgotten_like_others():
-    """Only half an id is listed: that of order 2^23 is its slot alone, as in a slot that is free."""
+def test_orders_whose_ids_pass_32_bits_are_forgotten_like_others():
+    """Slots are nine bits of an id: that of order 2^23 is the first of 33."""
     markets = new_simulated_markets(60, range(60))
     markets["n_entered"] = 2**23 - 1
     for _ in range(40):
