@@ -118,8 +118,9 @@ def vector_stepper(n: int, config: TaskConfig) -> Callable[[int], Any]:
 
 
 def market_stepper(n: int) -> Callable[[int], Any]:
-    """The simulated market alone: no quote, no depth, no features."""
+    """The simulated market alone, silent as in an environment: no quote, no depth, no features."""
     markets = new_simulated_markets(n)
+    markets["silent"] = 1
 
     def step(_: int) -> None:
         advance_batch(markets, markets["now_ns"] + 250_000_000, n_threads=1)

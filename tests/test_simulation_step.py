@@ -23,6 +23,7 @@ from exchange.engine.invariants import check_invariants
 from exchange.engine.records import COMMAND, DEPTH, LIVE_MARKET, Markets, new_markets
 from exchange.simulation.presets import PRESETS, new_simulated_markets
 from exchange.simulation.step import advance, advance_batch, advance_market, apply, step_batch
+from market_kit import state
 
 MS = 1_000_000
 SECOND = 1_000 * MS
@@ -86,6 +87,25 @@ def test_a_second_in_one_call_or_in_slices_of_10_ms_is_the_same_second(preset):
     assert session(whole, 3_600 * SECOND, seed=5) == session(sliced, 10 * MS, seed=5)
     assert body(whole) == body(sliced)
     check_invariants(whole[0])
+
+
+@pytest.mark.parametrize("slice_ns", [3_600 * SECOND, 333 * MS])
+@pytest.mark.parametrize("preset", ["default", "volatile", "noise", "poisson"])
+def test_a_silent_market_plays_its_steps_at_once_and_comes_out_the_same(preset, slice_ns):
+    """Where nobody reads the events, steps are not played order by order in their time."""
+    loud = new_simulated_markets(1, [11], preset=preset)
+    silent = loud.copy()
+    silent["silent"] = 1
+    for markets in (loud, silent):
+        for kind, after_ms in ((ShockKind.FLASH_CRASH, 4_130), (ShockKind.HALT, 17_777)):
+            begin_ns = int(markets["now_ns"][0]) + after_ms * MS
+            command = np.zeros(1, COMMAND)[0]
+            command["kind"], command["side"], command["order_id"] = CommandKind.SCHEDULE, kind, 400
+            command["time_ns"], command["expire_ns"] = begin_ns, begin_ns + 3_100 * MS
+            assert apply(markets, command) == 0
+    assert len(session(loud, 3_600 * SECOND, seed=5)) > 50
+    assert session(silent, slice_ns, seed=5) == []
+    assert state(silent[0]) == state(loud[0])
 
 
 def test_a_live_sized_market_does_not_mind_the_slices_either():

@@ -14,7 +14,13 @@ import numpy.typing as npt
 
 from exchange.engine.accounts import set_default_limits
 from exchange.engine.participants import FlowKind
-from exchange.engine.records import TRAINING_MARKET, field_offset, new_markets
+from exchange.engine.records import (
+    TRAINING_MARKET,
+    Markets,
+    blank_records,
+    field_offset,
+    new_markets,
+)
 from exchange.simulation.presets import (
     POISSON_WARM_UP_STEPS,
     PRESETS,
@@ -24,7 +30,7 @@ from exchange.simulation.presets import (
     set_parameters,
     start_participants,
 )
-from exchange.simulation.step import advance
+from exchange.simulation.step import advance, fill_book
 from rl.config import OPENING, ConfigError, TaskConfig, predictor_weights
 from rl.recorded import RecordedRows
 from rl.seeds import episode_seed
@@ -42,6 +48,7 @@ from strategies.features import (
 Rows = npt.NDArray[np.bool_]
 Step = tuple[Observations, npt.NDArray[np.float32], Rows]
 EPISODE_FIELDS = EPISODE.names or ()
+WORD = np.dtype(np.uint64)
 BYTES_MAX = 2**33  # of all markets of a batch
 
 
@@ -85,16 +92,17 @@ class MarketBatch:
         self.seeds = _check_seeds(range(n) if seeds is None else seeds, n)
         self.n_episodes = np.zeros(n, np.int64)  # begun so far, a row
         self._all_begun = False  # known, so that a step need not look at every row
-        self.markets = np.zeros(n, dtype)
+        self._backwards = False  # the order in which a step goes through the rows
+        self.markets = blank_records(n, dtype)
         self.histories = new_histories(n)
-        self.episodes = np.zeros(n, EPISODE)
+        self.episodes = blank_records(n, EPISODE)
         self.observations = np.zeros((n, len(self.feature_names)), np.float32)
         self.rewards = np.zeros(n, np.float32)
         self.ended = np.zeros(n, np.bool_)
 
-        # records are cleared by their bytes: numpy would go through their fields one by one
-        self._history_bytes = self.histories.view(np.uint8).reshape(n, -1)
-        self._episode_bytes = self.episodes.view(np.uint8).reshape(n, -1)
+        # records are cleared by their words: numpy would go through their fields one by one
+        self._history_words = _words(self.histories)
+        self._episode_words = _words(self.episodes)
 
         self._task = _task_record(self.config)
         self._width = WIDTHS[action_kind(self.config.action)]
@@ -105,9 +113,9 @@ class MarketBatch:
         self._all = np.ones(n, np.bool_)
         if self._recorded is None:
             # of silent markets no event is ever written: that part stays blank
-            n_bytes = field_offset(self.markets, "events")
-            self._template = _blank_market(self.config)[:n_bytes]
-            self._bytes = self.markets.view(np.uint8).reshape(n, -1)[:, :n_bytes]
+            n_words = field_offset(self.markets, "events") // WORD.itemsize
+            self._template = _words(_opened_market(self.config))[0, :n_words]
+            self._market_words = _words(self.markets)[:, :n_words]
             self._warm_up_steps = _warm_up_steps(self.config)
 
     def reset(self, mask: Rows | None = None, seeds: Sequence[int] | None = None) -> Observations:
@@ -145,8 +153,8 @@ class MarketBatch:
             self._all_begun = bool(self.n_episodes.all())
 
     def _begin_recorded(self, recorded: RecordedRows, rows: Rows) -> None:
-        self._history_bytes[rows] = 0
-        self._episode_bytes[rows] = 0
+        self._history_words[rows] = 0
+        self._episode_words[rows] = 0
         for row in rows.nonzero()[0].tolist():
             begin_recorded_row(
                 self.markets,
@@ -173,9 +181,9 @@ class MarketBatch:
             self.seeds,
             self.n_episodes,
             self._template,
-            self._bytes,
-            self._history_bytes,
-            self._episode_bytes,
+            self._market_words,
+            self._history_words,
+            self._episode_words,
             self.markets,
         )
         if self.config.ranges:
@@ -187,8 +195,6 @@ class MarketBatch:
             self._columns,
             self._predictor,
             self._warm_up_steps,
-            WARM_UP_LEVELS,
-            WARM_UP_LOTS,
             self.histories,
             self.episodes,
             self.observations,
@@ -252,7 +258,8 @@ class MarketBatch:
         if self._recorded is not None:
             step_recorded_rows(*arrays, self._recorded.messages, self._recorded.orders)
         elif self.n_threads == 1:
-            step_rows(*arrays)
+            self._backwards = not self._backwards
+            step_rows(*arrays, self._backwards)
         else:
             self._step_parallel(arrays)
         return self.observations, self.rewards, self.ended
@@ -337,8 +344,13 @@ def _task_record(config: TaskConfig) -> npt.NDArray[Any]:
     return task
 
 
-def _blank_market(config: TaskConfig) -> npt.NDArray[np.uint8]:
-    """The bytes of a market that waits for its seed and its warm-up."""
+def _words(records: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """The same memory, (n, words of a record)."""
+    return records.view(WORD).reshape(len(records), -1)
+
+
+def _opened_market(config: TaskConfig) -> Markets:
+    """One market that waits for its seed and its warm-up, its book filled as at every opening."""
     overrides = dict(config.overrides)
     opening: dict[str, Any] = {
         name: int(overrides.pop(name)) for name in OPENING if name in overrides
@@ -354,7 +366,9 @@ def _blank_market(config: TaskConfig) -> npt.NDArray[np.uint8]:
     start_participants(markets)
     set_default_limits(markets, AGENT)
     markets["silent"] = 1  # accounts and depth tell an episode all
-    return markets.view(np.uint8).ravel()
+    if markets["flow"]["kind"][0] != FlowKind.NONE:
+        fill_book(markets[0], WARM_UP_LEVELS, WARM_UP_LOTS)
+    return markets
 
 
 def _warm_up_steps(config: TaskConfig) -> int:

@@ -13,9 +13,10 @@ from exchange.engine.codes import N_PARTICIPANTS
 from exchange.engine.depth import write_depth
 from exchange.engine.kernel import batch_kernel, kernel
 from exchange.engine.matching import quote_unlimited
+from exchange.engine.participants import FlowKind
 from exchange.engine.records import DEPTH, FEE_UNITS
 from exchange.engine.seeds import write_state
-from exchange.simulation.step import advance_market, open_markets
+from exchange.simulation.step import advance_market, start_volatility
 from rl.config import LATENCY_STEPS_MAX
 from rl.rewards import STEP, TERMS, equity_change_clipped, weigh
 from rl.seeds import episode_seed
@@ -57,7 +58,6 @@ EPISODE = np.dtype(
             ("end_ns", np.int64),
             ("cash", np.int64),  # at the last observation
             ("fees", np.int64),
-            ("wanted", OWN_QUOTE, (LATENCY_STEPS_MAX + 1,)),  # decided, not yet in the market
             ("step", STEP),
             ("reward", np.float64),  # sum
             ("equity", np.float64),  # tick-lots, after fees, at the mark
@@ -72,6 +72,8 @@ EPISODE = np.dtype(
             ("n_refused", np.int64),  # quotes or their sides
             ("lots_filled", np.int64),
             ("n_fills", np.int64),
+            # last, as without latency only the first of them is ever used
+            ("wanted", OWN_QUOTE, (LATENCY_STEPS_MAX + 1,)),  # decided, not yet in the market
         ],
     )
 )
@@ -234,20 +236,26 @@ def step_rows(
     observations,
     rewards,
     ended,
+    backwards,
 ):
     """One step of each active row: (n,) of MARKET, HISTORY, EPISODE; actions (n, 3 or 4).
 
     Writes observations (n, n_columns), rewards (n,) and ended (n,); rows not active stay as they are.
     A chunk of rows acts, then moves, then looks, as the code of all three together is larger than the
-    nearest instruction cache: 4 % faster than one row after the other.
+    nearest instruction cache: 4 % faster than one row after the other. Rows do not depend on each other,
+    so what was used last comes first where that can be chosen: a chunk moves in the other direction than
+    it acts and looks, and with `backwards` in every other step the last chunk begins. Where the caches
+    hold a part of the batch only, that part is then found there; 5 % faster with 256 rows.
     """
     scratch, n_first = new_scratch(), n_leading(columns)
-    for first in range(0, len(markets), CHUNK):
+    n_chunks = (len(markets) + CHUNK - 1) // CHUNK
+    for k in range(n_chunks):
+        first = CHUNK * (n_chunks - 1 - k if backwards else k)
         last = min(first + CHUNK, len(markets))
         for i in range(first, last):
             if active[i]:
                 act(markets[i], i, task[0], actions, histories[i], episodes[i])
-        for i in range(first, last):
+        for i in range(last - 1, first - 1, -1):
             if active[i]:
                 advance_market(markets[i], markets[i].now_ns + task[0].step_ns)
         for i in range(first, last):
@@ -288,23 +296,24 @@ def step_rows_parallel(
             observations[some],
             rewards[some],
             ended[some],
+            False,
         )
 
 
 @kernel
 def blank_rows(
-    rows, seeds, n_episodes, template, market_bytes, history_bytes, episode_bytes, markets
+    rows, seeds, n_episodes, template, market_words, history_words, episode_words, markets
 ):
-    """Blank what the next episode of these rows needs: nothing seen, a market that waits to be opened.
+    """Blank what the next episode of these rows needs: nothing seen, a market with its opening book.
 
-    rows: bool (n,). template: the bytes of such a market, but for its random state, which follows from
-    the row's seed and how many episodes it has begun.
+    rows: bool (n,). template: such a market but for its random state, which follows from the row's seed
+    and how many episodes it has begun. Records come as words of 8 bytes, which are soon copied.
     """
     for i in range(len(rows)):
         if rows[i]:
-            history_bytes[i, :] = 0
-            episode_bytes[i, :] = 0
-            market_bytes[i, :] = template
+            history_words[i, :] = 0
+            episode_words[i, :] = 0
+            market_words[i, :] = template
             write_state(episode_seed(seeds[i], n_episodes[i]), markets[i].rng)
 
 
@@ -316,21 +325,20 @@ def begin_rows(
     columns,
     predictor,
     warm_up_steps,
-    n_levels,
-    lots,
     histories,
     episodes,
     observations,
     ended,
     n_episodes,
 ):
-    """Begin an episode in these rows, bool (n,), which `blank_rows` has made ready: their markets open
-    and warm up, as in `exchange.simulation.presets.warm_up`.
+    """Begin an episode in these rows, bool (n,), which `blank_rows` has made ready: their markets warm
+    up, as in `exchange.simulation.presets.warm_up`.
     """
     for i in range(len(rows)):
         if rows[i]:
             market = markets[i]
-            open_markets(markets[i : i + 1], n_levels, lots)
+            if market.flow.kind != FlowKind.NONE:
+                start_volatility(market)
             advance_market(market, market.now_ns + warm_up_steps * market.flow.step_ns)
             begin_episode(
                 market, i, task[0], columns, predictor, histories[i], episodes[i], observations

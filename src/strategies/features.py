@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchange.engine.kernel import kernel
+from exchange.engine.records import blank_records
 from strategies.history import HISTORY, OWN_QUOTE
 from strategies.observe import (
     FEATURES,
@@ -79,7 +80,7 @@ def check_predictor(predictor: Floats | None) -> Floats:
 
 def new_histories(n: int) -> npt.NDArray[Any]:
     """n blank HISTORY records, (n,)."""
-    return np.zeros(n, HISTORY)
+    return blank_records(n, HISTORY)
 
 
 @kernel

@@ -134,9 +134,10 @@ def first_other(prices, quantities, own_price, own_quantity):
     That is the second level where the own order stands alone on the first, else the first: an own
     quote has one price, and a level with a price has lots.
     """
-    others = quantities[0] - (own_quantity if prices[0] == own_price else 0)
-    second = 1 if others <= 0 else 0
-    return prices[second], quantities[1] if second else others
+    first, second, second_lots = prices[0], prices[1], quantities[1]
+    others = quantities[0] - (own_quantity if first == own_price else 0)
+    is_alone = others <= 0
+    return second if is_alone else first, second_lots if is_alone else others
 
 
 @kernel
@@ -227,16 +228,13 @@ def ahead(
     price, lots, price_before, lots_before, ahead_before, level_before, level, was_filled, first
 ):
     """The bound for one side; level: all lots at the own price now, level_before: at the last time."""
-    if price == 0:
-        return 0
     most = max(level - lots, 0)
-    if first:
-        return most
-    if price == price_before:
-        if lots <= lots_before:
-            return 0 if was_filled else min(ahead_before, most)
-        level_before -= lots_before
-    return min(max(level_before, 0), most)
+    is_there = price == price_before
+    others_before = max(level_before - (lots_before if is_there else 0), 0)
+    carried = 0 if was_filled else ahead_before
+    bound = min(carried if is_there and lots <= lots_before else others_before, most)
+    bound = most if first else bound
+    return bound if price != 0 else 0
 
 
 @kernel
@@ -247,11 +245,10 @@ def lots_at(prices, quantities, price):
     """
     lots, wanted = 0, np.int32(price)
     for i in range(N_DEPTH):
-        lots += quantities[i] if prices[i] == wanted else 0
-    beyond = prices[N_DEPTH - 1]
-    if beyond != 0 and price != 0 and abs(price - prices[0]) > abs(beyond - prices[0]):
-        return AHEAD_UNKNOWN
-    return lots
+        lots += quantities[i] * (prices[i] == wanted)
+    best, last = prices[0], prices[N_DEPTH - 1]
+    is_beyond = (last != 0) & (price != 0) & (abs(price - best) > abs(last - best))
+    return AHEAD_UNKNOWN if is_beyond else lots
 
 
 @kernel

@@ -161,10 +161,10 @@ def sum_side(prices, quantities, own_price, own_quantity):
     total, at_own_price, own = 0, 0, np.int32(own_price)
     for i in range(N_LEVELS_SUMMED):
         total += quantities[i]
-        at_own_price += quantities[i] if prices[i] == own else 0
-    own_lots = min(own_quantity, at_own_price)
-    is_alone = own_lots == at_own_price and own_lots > 0
-    return total - own_lots + (quantities[N_LEVELS_SUMMED] if is_alone else 0)
+        at_own_price += quantities[i] * (prices[i] == own)
+    own_lots, next_lots = min(own_quantity, at_own_price), quantities[N_LEVELS_SUMMED]
+    is_alone = (own_lots == at_own_price) & (own_lots > 0)
+    return total - own_lots + (next_lots if is_alone else 0)
 
 
 @kernel
@@ -191,11 +191,11 @@ def signed_root(value):
 @kernel
 def write_private_features(own, history, time_left_s, unit_lots, raw):
     """The trader's own state: position, its cost, time, and its quote with its place in the queue."""
-    position = history.position
+    position, entry = history.position, history.entry
     mid = 0.5 * history.mid_twice
     raw[INVENTORY] = signed_root(position / unit_lots / POSITION_SCALE)
     raw[POSITION] = position / unit_lots
-    distance = mid - history.entry if position > 0 else history.entry - mid
+    distance = mid - entry if position > 0 else entry - mid
     raw[ENTRY_DISTANCE] = distance if position != 0 else 0.0
     raw[TIME_LEFT] = min(time_left_s, TIME_LEFT_MAX_S) / TIME_LEFT_MAX_S
     raw[OWN_BID_AWAY] = mid - own.bid_price if own.bid_price != 0 else 0.0

@@ -45,9 +45,17 @@ def side_of(market, slot):
 
 
 @kernel
+def sure_slot(market, slot):
+    """A slot as it is, in a way that shows the compiler that it is one: each use of it as an index is
+    shorter then by the question whether it counts from the end.
+    """
+    return slot & (len(market.orders) - 1)
+
+
+@kernel
 def take_slot(market):
     """Reserve an order slot, 0 when every slot is taken. Give it back with `free_slot`."""
-    slot = market.free_slot
+    slot = sure_slot(market, market.free_slot)
     if market.n_entered >= N_ENTERED_MAX:
         slot = 0
     elif slot != 0:

@@ -8,7 +8,7 @@ from math import ceil, exp, floor, sqrt
 
 import numpy as np
 
-from exchange.engine.book import best_opposite
+from exchange.engine.book import best_opposite, sure_slot
 from exchange.engine.kernel import kernel
 from exchange.engine.participants import N_META_ORDERS
 from exchange.simulation.orders import (
@@ -51,7 +51,7 @@ TICK = float(1 << TICK_BITS)  # providers reckon in whole numbers of such parts
 JUMP_UNIFORM_MIN = 0.35  # a jump is a normal times 0.5 / max(this, uniform): some are larger
 MID_CHANGE_GAIN = 0.02  # per step
 FAST_GAIN, SLOW_GAIN = 0.03, 0.005  # per order, of the momentum traders' averages
-N_LOOKS = 3  # orders that a cancelation chooses from
+LAST_ACCEPTANCE = np.uint64(len(CANCEL_ACCEPTANCE) - 1)
 WEIGHT_MIN = 1e-9  # of all together: nobody there must not divide by 0
 SWEEP_TICKS = 2  # takers go at most this far beyond the best price
 WHOLE_SIZE_SHARE = 0.125  # of noise orders are not cut to the best queue
@@ -133,7 +133,7 @@ def decide(market, flow):
     """One participant, drawn by the weights of this step, acts.
 
     Returns its order as (account, side, price, quantity, time in force), or NO_ORDER. Decisions and
-    the engine meet in one place only, `step.participate`, which keeps the compiled code small.
+    the engine meet in one place only, `step.play_order`, which keeps the compiled code small.
     """
     if market.best_bid == 0 or market.best_ask == 0:
         order = refill(market, flow, BUY if market.best_bid == 0 else SELL)
@@ -234,8 +234,8 @@ def cancel_one(market):
             slot_of(market, word, 1),
             slot_of(market, word, 2),
         )
-        wants_first = bits8(word, 6) < readiness(market, first)
-        wants_second = bits8(word, 7) < readiness(market, second)
+        wants_first = is_crowds(market, first) & (bits8(word, 6) < readiness(market, first))
+        wants_second = is_crowds(market, second) & (bits8(word, 7) < readiness(market, second))
         chosen = second if wants_second else third
         chosen = first if wants_first else chosen
         if is_crowds(market, chosen):
@@ -247,16 +247,18 @@ def cancel_one(market):
 @kernel
 def slot_of(market, word, i):
     """A random slot of all that were ever used, from the i-th 16 bits of a word."""
-    return 1 + (bits16(word, i) * market.n_slots_used >> 16)
+    return sure_slot(market, 1 + (bits16(word, i) * market.n_slots_used >> 16))
 
 
 @kernel
 def readiness(market, slot):
-    """How readily the order in a slot is canceled, of 256: by its ticks behind the best price."""
-    row, bid, ask = np.int64(market.orders[slot].row), market.best_bid, market.best_ask
-    ticks = bid - row if row <= bid else row - ask
-    wanted = CANCEL_ACCEPTANCE[min(max(ticks, 0), len(CANCEL_ACCEPTANCE) - 1)]
-    return wanted * is_crowds(market, slot)
+    """How readily the order in a slot is canceled, of 256: by its ticks behind the best price.
+
+    A free slot may hold any row: as a uint64, what is less than no ticks counts as very many.
+    """
+    row = np.int64(market.orders[slot].row)
+    ticks = np.uint64(max(market.best_bid - row, row - market.best_ask))
+    return CANCEL_ACCEPTANCE[min(ticks, LAST_ACCEPTANCE)]
 
 
 @kernel

@@ -26,29 +26,21 @@ ROOT_3 = 3.0**0.5  # a sum of four uniforms has variance 1/3
 
 
 @kernel
-def peek(market):
-    """The word that `next_word` will give; the generator stays where it is.
+def next_word(market):
+    """64 random bits.
 
     uint64 throughout, here and below: with an int64, numba would turn to floating point.
     """
     a, b = market.rng[0], market.rng[1]
     total = a + b
-    return ((total << U17) | (total >> U47)) + a
-
-
-@kernel
-def next_word(market):
-    """64 random bits."""
-    word = peek(market)
-    a, b = market.rng[0], market.rng[1]
     b ^= a
     market.rng[0] = ((a << U49) | (a >> U15)) ^ b ^ (b << U21)
     market.rng[1] = (b << U28) | (b >> U36)
-    return word
+    return ((total << U17) | (total >> U47)) + a
 
 
 if numba.config.DISABLE_JIT:  # plain numpy scalars warn where compiled words wrap around
-    peek = np.errstate(over="ignore")(peek)
+    next_word = np.errstate(over="ignore")(next_word)
 
 
 @kernel

@@ -17,13 +17,12 @@ from exchange.engine.commands import advance_clock, begin, obey
 from exchange.engine.depth import write_depth
 from exchange.engine.events import emit_rejected
 from exchange.engine.kernel import batch_kernel, kernel
-from exchange.engine.memory import fetch
 from exchange.engine.participants import SHOCKS_MAX, FlowKind
 from exchange.engine.records import Markets
-from exchange.simulation.flow import N_LOOKS, begin_step, decide, note_trade, slot_of
-from exchange.simulation.orders import BUY, GTC, LIQUIDITY, NO_ORDER, SELL, send
+from exchange.simulation.flow import begin_step, decide, note_trade
+from exchange.simulation.orders import BUY, GTC, LIQUIDITY, SELL, send
 from exchange.simulation.poisson import decide_unit, wait_for_arrival
-from exchange.simulation.rng import bits16, next_word, normal, peek
+from exchange.simulation.rng import bits16, next_word, normal
 from exchange.simulation.scenario import change_shocks, schedule
 
 PARALLEL_BATCH_MIN = 64  # markets: below this a parallel loop loses to a serial one
@@ -79,7 +78,9 @@ def move_on(market, until_ns):
     flow = market.flow
     while room_for_more(market):
         change_ns = next_change(market)
-        if flow.kind != FlowKind.NONE and flow.next_ns <= until_ns and flow.next_ns < change_ns:
+        if ends_undisturbed(market, flow, min(until_ns, change_ns - 1)):
+            finish_step(market, flow)
+        elif flow.kind != FlowKind.NONE and flow.next_ns <= until_ns and flow.next_ns < change_ns:
             # a participant whose time has passed, as the engine's own clock was moved, acts now
             market.now_ns = max(flow.next_ns, market.now_ns)
             participate(market, flow)
@@ -108,66 +109,99 @@ def next_change(market):
 
 
 @kernel
+def ends_undisturbed(market, flow, until_ns):
+    """Whether the crowd's step ends by then, and nobody asks when in the step its orders came."""
+    return market.silent != 0 and flow.kind == FlowKind.CROWD and flow.step_end_ns <= until_ns
+
+
+@kernel
+def finish_step(market, flow):
+    """What is left of a step, then the next one begins: as `participate` does it time by time."""
+    play_orders(market, flow, flow.n_orders_left)
+    market.now_ns = max(flow.step_end_ns, market.now_ns)
+    begin_step(market, flow)
+    draw_next(market, flow)
+    wait_in_step(flow)
+
+
+@kernel
 def participate(market, flow):
     """What is due now: an order arrives, or the next step begins; then the next time is drawn."""
-    order = NO_ORDER
     if flow.kind == FlowKind.POISSON:
         if market.phase == Phase.OPEN:
-            order = decide_unit(market, flow)
-    elif flow.n_orders_left == 0:
+            account, side, price, quantity, time_in_force = decide_unit(market, flow)
+            send(market, account, side, price, quantity, time_in_force)
+        wait_for_arrival(market, flow)
+        return
+    if flow.n_orders_left == 0:
         begin_step(market, flow)
+        draw_next(market, flow)
     else:
+        play_orders(market, flow, 1)
+    wait_in_step(flow)
+
+
+@kernel(inline=False)
+def play_orders(market, flow, n_orders):
+    """The next orders of a step, one after the other, and the draw for the one that follows."""
+    for _ in range(n_orders):
         flow.n_orders_left -= 1
         if market.phase == Phase.OPEN:
-            order = decide(market, flow)
-    account, side, price, quantity, time_in_force = order
-    if quantity != 0 and send(market, account, side, price, quantity, time_in_force):
+            play_order(market, flow)
+        draw_next(market, flow)
+
+
+@kernel
+def play_order(market, flow):
+    """One participant acts."""
+    account, side, price, quantity, time_in_force = decide(market, flow)
+    if quantity == 0:
+        return
+    if account == LIQUIDITY:
+        # never trades, and most orders are such: compiled apart, the checks that they need are few
+        send(market, LIQUIDITY, side, price, quantity, GTC)
+    elif send(market, account, side, price, quantity, time_in_force):
         note_trade(flow, side)
-    if flow.kind == FlowKind.POISSON:
-        wait_for_arrival(market, flow)
-    else:
-        wait_in_step(market, flow)
 
 
 @kernel
-def fetch_orders(market):
-    """Fetch the slots that the next order of the crowd would meet, whether it cancels or rests.
-
-    They lie anywhere in memory, and while it is decided which of them it will be there is time.
-    """
-    fetch(market.orders, market.free_slot)
-    word = peek(market)
-    for i in range(N_LOOKS):
-        fetch(market.orders, slot_of(market, word, i))
+def draw_next(market, flow):
+    """Draw who sends the next order of this step, if there is one, and when."""
+    if flow.n_orders_left > 0:
+        flow.draw = next_word(market)
 
 
 @kernel
-def wait_in_step(market, flow):
-    """Draw when the next order of this step comes, and whose it is: one in each of n equal parts."""
+def wait_in_step(flow):
+    """When the next order of this step comes: one in each of n equal parts of it."""
     if flow.n_orders_left == 0:
         flow.next_ns = flow.step_end_ns
         return
-    flow.draw = next_word(market)
-    fetch_orders(market)
     start_ns = flow.step_end_ns - flow.n_orders_left * flow.part_ns
     flow.next_ns = start_ns + (bits16(flow.draw, 0) * flow.part_ns >> 16)
 
 
 @kernel
 def open_markets(markets, n_levels, lots):
-    """Put one order of `lots` on each of n_levels prices a side of the opening price.
-
-    The volatility of each market starts anywhere in its long-run distribution.
-    """
+    """Fill the books of new markets, and start the volatility of each."""
     for i in range(len(markets)):
-        market = markets[i]
-        flow = market.flow
-        if flow.kind == FlowKind.NONE:
-            continue
-        flow.log_volatility = flow.volatility_sd * normal(market)
-        for away in range(1, n_levels + 1):
-            send(market, LIQUIDITY, BUY, market.last_price - away, lots, GTC)
-            send(market, LIQUIDITY, SELL, market.last_price + away, lots, GTC)
+        if markets[i].flow.kind != FlowKind.NONE:
+            fill_book(markets[i], n_levels, lots)
+            start_volatility(markets[i])
+
+
+@kernel
+def fill_book(market, n_levels, lots):
+    """Put one order of `lots` on each of n_levels prices a side of the opening price."""
+    for away in range(1, n_levels + 1):
+        send(market, LIQUIDITY, BUY, market.last_price - away, lots, GTC)
+        send(market, LIQUIDITY, SELL, market.last_price + away, lots, GTC)
+
+
+@kernel
+def start_volatility(market):
+    """Anywhere in its long-run distribution."""
+    market.flow.log_volatility = market.flow.volatility_sd * normal(market)
 
 
 def advance_batch(

@@ -22,7 +22,7 @@ from exchange.server.journal.entries import Entry, read_entries
 from exchange.server.journal.state import compress, restore, sizes_of, states
 
 APPLICATION_ID = 0x4F424A4C  # "OBJL" in the file's header
-FORMAT = 4  # SQLite's user_version: of tables, entries, records and what participants do
+FORMAT = 5  # SQLite's user_version: of tables, entries, records and what participants do
 CHAIN_BYTES = 16
 HEADER_BYTES = 100  # of every SQLite file; bytes 68 to 71 are its application's number
 PAGE_BYTES = 1024  # every commit writes at least one page
