@@ -112,11 +112,15 @@ class MarketBatch:
         )
         self._all = np.ones(n, np.bool_)
         if self._recorded is None:
-            # of silent markets no event is ever written: that part stays blank
-            n_words = field_offset(self.markets, "events") // WORD.itemsize
-            self._template = _words(_opened_market(self.config))[0, :n_words]
-            self._market_words = _words(self.markets)[:, :n_words]
-            self._warm_up_steps = _warm_up_steps(self.config)
+            self._keep_opening()
+
+    def _keep_opening(self) -> None:
+        """What every simulated episode begins with, before its seed."""
+        # of silent markets no event is ever written: that part stays blank
+        n_words = field_offset(self.markets, "events") // WORD.itemsize
+        self._template = _words(_opened_market(self.config))[0, :n_words]
+        self._market_words = _words(self.markets)[:, :n_words]
+        self._warm_up_steps = _warm_up_steps(self.config)
 
     def reset(self, mask: Rows | None = None, seeds: Sequence[int] | None = None) -> Observations:
         """Begin the next episode in the rows of `mask`, (n,); without one, in all.
@@ -366,8 +370,7 @@ def _opened_market(config: TaskConfig) -> Markets:
     start_participants(markets)
     set_default_limits(markets, AGENT)
     markets["silent"] = 1  # accounts and depth tell an episode all
-    if markets["flow"]["kind"][0] != FlowKind.NONE:
-        fill_book(markets[0], WARM_UP_LEVELS, WARM_UP_LOTS)
+    fill_book(markets[0], WARM_UP_LEVELS, WARM_UP_LOTS)
     return markets
 
 

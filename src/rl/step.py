@@ -13,7 +13,6 @@ from exchange.engine.codes import N_PARTICIPANTS
 from exchange.engine.depth import write_depth
 from exchange.engine.kernel import batch_kernel, kernel
 from exchange.engine.matching import quote_unlimited
-from exchange.engine.participants import FlowKind
 from exchange.engine.records import DEPTH, FEE_UNITS
 from exchange.engine.seeds import write_state
 from exchange.simulation.step import advance_market, start_volatility
@@ -337,8 +336,7 @@ def begin_rows(
     for i in range(len(rows)):
         if rows[i]:
             market = markets[i]
-            if market.flow.kind != FlowKind.NONE:
-                start_volatility(market)
+            start_volatility(market)
             advance_market(market, market.now_ns + warm_up_steps * market.flow.step_ns)
             begin_episode(
                 market, i, task[0], columns, predictor, histories[i], episodes[i], observations

@@ -143,7 +143,10 @@ def participate(market, flow):
 
 @kernel(inline=False)
 def play_orders(market, flow, n_orders):
-    """The next orders of a step, one after the other, and the draw for the one that follows."""
+    """The next orders of a step, one after the other, and the draw for the one that follows.
+
+    Not inlined, so that a step at once and one in its time are the same compiled code.
+    """
     for _ in range(n_orders):
         flow.n_orders_left -= 1
         if market.phase == Phase.OPEN:
@@ -158,7 +161,8 @@ def play_order(market, flow):
     if quantity == 0:
         return
     if account == LIQUIDITY:
-        # never trades, and most orders are such: compiled apart, the checks that they need are few
+        # kept off the opposite price, so it never trades; half of all orders, so compiled apart: with
+        # these constants few checks are left
         send(market, LIQUIDITY, side, price, quantity, GTC)
     elif send(market, account, side, price, quantity, time_in_force):
         note_trade(flow, side)
@@ -185,14 +189,18 @@ def wait_in_step(flow):
 def open_markets(markets, n_levels, lots):
     """Fill the books of new markets, and start the volatility of each."""
     for i in range(len(markets)):
-        if markets[i].flow.kind != FlowKind.NONE:
-            fill_book(markets[i], n_levels, lots)
-            start_volatility(markets[i])
+        fill_book(markets[i], n_levels, lots)
+        start_volatility(markets[i])
 
 
 @kernel
 def fill_book(market, n_levels, lots):
-    """Put one order of `lots` on each of n_levels prices a side of the opening price."""
+    """Put one order of `lots` on each of n_levels prices a side of the opening price.
+
+    A market without participants stays empty.
+    """
+    if market.flow.kind == FlowKind.NONE:
+        return
     for away in range(1, n_levels + 1):
         send(market, LIQUIDITY, BUY, market.last_price - away, lots, GTC)
         send(market, LIQUIDITY, SELL, market.last_price + away, lots, GTC)
@@ -200,8 +208,9 @@ def fill_book(market, n_levels, lots):
 
 @kernel
 def start_volatility(market):
-    """Anywhere in its long-run distribution."""
-    market.flow.log_volatility = market.flow.volatility_sd * normal(market)
+    """Anywhere in its long-run distribution, where there are participants."""
+    if market.flow.kind != FlowKind.NONE:
+        market.flow.log_volatility = market.flow.volatility_sd * normal(market)
 
 
 def advance_batch(
