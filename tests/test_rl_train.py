@@ -29,7 +29,7 @@ from rl.imitation import SkewTeacher
 from rl.recipe import ALGORITHMS, TASKS, Recipe, RecipeError, read_config, with_settings
 from rl.scores import Scores, paired
 from rl.train import Run, card_of
-from strategies.policy import load_policy
+from strategies.policy import Policy, load_policy
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -135,10 +135,10 @@ def test_an_interrupt_ends_training_early_and_what_was_learned_is_kept(
     run = Run(TASK, with_settings(TINY, {"timesteps": 4_096, "validations": 16}), shown=False)
     judge = run.judge
 
-    def interrupted_judge(model: Any) -> Scores:
+    def interrupted_judge(policy: Policy) -> Scores:
         if not run.validation.history:
             signal.raise_signal(number)
-        return judge(model)
+        return judge(policy)
 
     run.validation._judge = interrupted_judge
     before = signal.getsignal(number)
@@ -155,15 +155,15 @@ def test_the_best_weights_of_a_run_are_kept() -> None:
     rewards = iter([9.0, 5.0])
     kept: list[bytes] = []
 
-    def judge(model: Any) -> Scores:
-        kept.append(weights(run))
+    def judge(policy: Policy) -> Scores:
+        kept.append(policy.network.parameters.tobytes())
         value = np.full(4, next(rewards))
         return Scores(np.arange(4), value, value, value)
 
     run.validation._judge = judge
     run.learn()
     assert len(set(kept)) == 2
-    assert weights(run) == kept[0]
+    assert run.policy().network.parameters.tobytes() == kept[0]
 
 
 def test_a_clone_does_what_its_teacher_does() -> None:

@@ -3,7 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -11,6 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from rl.interrupt import Interrupt
 from rl.progress import training_bar
 from rl.scores import Scores
+from strategies.policy import Policy
 
 RECENT_EPISODES = 200  # over which the progress bar averages
 
@@ -61,45 +63,82 @@ class Watch(BaseCallback):
         self._progress.stop()
 
 
-class Validation(BaseCallback):
-    """Judge the greedy policy on held-out seeds now and then, and keep the weights of the best."""
+class Candidate(NamedTuple):
+    """A policy that is being judged."""
 
-    def __init__(self, judge: Callable[[Any], Scores], every_steps: int) -> None:
+    timesteps: int
+    weights: dict[str, Any]
+    scores: Future[Scores]
+
+
+class Validation(BaseCallback):
+    """Judge the greedy policy on held-out seeds now and then, and keep the weights of the best.
+
+    A thread does that beside the training, on another core where there is one. It judges a copy, and
+    one after the other, so what comes of it does not depend on how fast it is.
+    """
+
+    def __init__(
+        self, policy: Callable[[], Policy], judge: Callable[[Policy], Scores], every_steps: int
+    ) -> None:
+        """policy: a copy of what is being trained, as it is now."""
         super().__init__()
+        self._policy = policy
         self._judge = judge
         self._every_steps = every_steps
         self._next = every_steps
+        self._worker: ThreadPoolExecutor | None = None
+        self._judged: Candidate | None = None  # still to be told of
         self._best: dict[str, Any] | None = None
         self.best_scores: Scores | None = None
         self.history: list[dict[str, float]] = []
 
     def _on_training_start(self) -> None:
+        self._worker = ThreadPoolExecutor(1, "validation")
         self._next = self.num_timesteps + self._every_steps
         if self.num_timesteps > 0:  # resumed: what is there already may stay the best
-            self.judge()
+            self.begin()
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
+        if self._judged is not None and self._judged.scores.done():
+            self.finish()
         if self.num_timesteps >= self._next:
-            self.judge()
+            self.begin()
             self._next += self._every_steps
 
     def _on_training_end(self) -> None:
-        self.judge()
+        self.begin()
+        self.finish()
+        assert self._worker is not None
+        self._worker.shutdown()
 
-    def judge(self) -> None:
-        """Validate now."""
-        scores = self._judge(self.model)
+    def begin(self) -> None:
+        """Begin to judge the policy as it is now, once the one before is judged."""
+        assert self._worker is not None
+        self.finish()
+        state = self.model.policy.state_dict()
+        weights = {name: value.clone() for name, value in state.items()}
+        scores = self._worker.submit(self._judge, self._policy())
+        self._judged = Candidate(self.num_timesteps, weights, scores)
+
+    def finish(self) -> None:
+        """Wait until the last policy is judged, if one is; log its scores, keep it if it is the best."""
+        if self._judged is None:
+            return
+        timesteps, weights, future = self._judged
+        self._judged = None
+        scores = future.result()
         summary = scores.summary()
-        self.history.append({"timesteps": self.num_timesteps, **summary})
+        self.history.append({"timesteps": timesteps, **summary})
+        self.logger.record("validation/timesteps", timesteps)
         for name, value in summary.items():
             self.logger.record(f"validation/{name}", value)
         if self.best_scores is None or scores.objective > self.best_scores.objective:
             self.best_scores = scores
-            state = self.model.policy.state_dict()
-            self._best = {name: value.clone() for name, value in state.items()}
+            self._best = weights
 
     def restore_best(self) -> None:
         """Put the best weights seen so far back into the model."""

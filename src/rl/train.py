@@ -73,12 +73,12 @@ class Run:
     def _new_validation(self) -> Validation:
         n = self.recipe.validations
         every = self.recipe.timesteps // n if n > 0 else self.recipe.timesteps
-        return Validation(self.judge, max(every, 1))
+        return Validation(self.policy, self.judge, max(every, 1))
 
-    def judge(self, model: Any) -> Scores:
+    def judge(self, policy: Policy) -> Scores:
         """The greedy policy on the first of the validation seeds."""
         seeds = VALIDATION_SEEDS[: self.recipe.validation_seeds]
-        return evaluate(as_policy(model, self.card()), self.task.on("validation"), seeds)
+        return evaluate(policy, self.task.on("validation"), seeds)
 
     def learn(self) -> Scores:
         """Train to the end, or until Ctrl-C or SIGTERM; the best policy's validation scores."""
