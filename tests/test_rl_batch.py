@@ -122,7 +122,7 @@ class PolicyLike:
 
     def decide(self, view: View) -> Quote:
         self.seen.append(self.features.observe(view).tobytes())
-        return self.actions.quote(self.left.pop(0), view, self.features.history)
+        return self.actions.quote(self.left.pop(0), view, self.features.histories)
 
 
 @pytest.mark.parametrize(

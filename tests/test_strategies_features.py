@@ -241,7 +241,15 @@ def test_a_row_of_a_batch_is_what_one_trader_sees():
             )
         left = np.full(n, 10.0 - step / 4)
         observe_rows(
-            depths, accounts, owns, left, histories, NO_PREDICTOR, feature_columns("extended"), out
+            depths,
+            accounts,
+            owns,
+            left,
+            1,
+            histories,
+            NO_PREDICTOR,
+            feature_columns("extended"),
+            out,
         )
         for i in range(n):
             view = new_view(depths[i], left=float(left[i]))

@@ -200,10 +200,10 @@ def test_before_the_first_decision_all_is_compiled() -> None:
     """In a process of its own: compiling, or loading, would hold up the connection."""
     lines = (
         "from make_view import make_view; from strategies.rl_mm import RLMarketMaker",
-        "from strategies.actions import write_quote; from strategies.features import observe_one",
-        "maker = RLMarketMaker(); before = [len(k.signatures) for k in (observe_one, write_quote)]",
+        "from strategies.actions import write_quotes; from strategies.features import observe_rows",
+        "maker = RLMarketMaker(); before = [len(k.signatures) for k in (observe_rows, write_quotes)]",
         "maker.decide(make_view())",
-        "print(before, [len(k.signatures) for k in (observe_one, write_quote)])",
+        "print(before, [len(k.signatures) for k in (observe_rows, write_quotes)])",
     )
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)],

@@ -72,6 +72,13 @@ def write_quote(kind, actions, i, history, position_max, skew, unit_lots, quote)
 
 
 @kernel
+def write_quotes(kind, actions, histories, position_max, skew, unit_lots, quotes):
+    """`write_quote` for each row: (n, 3 or 4) of float64, (n,) of HISTORY -> (n,) of OWN_QUOTE."""
+    for i in range(len(actions)):
+        write_quote(kind, actions, i, histories[i], position_max, skew, unit_lots, quotes[i])
+
+
+@kernel
 def prices(kind, first, second, history, skew):
     """Bid and ask in ticks, such that neither trades with the others' best orders."""
     mid_twice = history.mid_twice
@@ -132,22 +139,30 @@ class Actions:
         self.position_max = position_max * unit_lots  # lots
         self.skew = float(skew)
         self.unit_lots = unit_lots
-        self._quote = np.zeros(1, OWN_QUOTE)[0]
+        self._actions = np.zeros((1, WIDTHS[self.kind]))
+        self._quotes = np.zeros(1, OWN_QUOTE)
 
-    def quote(self, action: Sequence[float] | npt.NDArray[Any], view: View, history: Any) -> Quote:
-        """What `action` wants in the market that `history` (of `Features`) was just shown."""
-        numbers = np.asarray(action, np.float64).reshape(1, -1)
-        if numbers.shape[1] != WIDTHS[self.kind]:
-            raise ValueError(
-                f"an action has {WIDTHS[self.kind]} numbers, this one {numbers.shape[1]}"
-            )
-        if not all(map(isfinite, numbers[0].tolist())):
-            raise ValueError(f"an action is finite numbers, not {numbers[0].tolist()}")
+    def quote(
+        self, action: Sequence[float] | npt.NDArray[Any], view: View, histories: Any
+    ) -> Quote:
+        """What `action` wants in the market that `histories` (of `Features`) were just shown."""
+        numbers = np.asarray(action, np.float64).ravel().tolist()
+        if len(numbers) != WIDTHS[self.kind]:
+            raise ValueError(f"an action has {WIDTHS[self.kind]} numbers, this one {len(numbers)}")
+        if not all(map(isfinite, numbers)):
+            raise ValueError(f"an action is finite numbers, not {numbers}")
+        self._actions[0] = numbers
         limit = min(self.position_max, view.position_max or self.position_max)
-        write_quote(
-            int(self.kind), numbers, 0, history, limit, self.skew, self.unit_lots, self._quote
+        write_quotes(
+            int(self.kind),
+            self._actions,
+            histories,
+            limit,
+            self.skew,
+            self.unit_lots,
+            self._quotes,
         )
-        bid_price, bid_lots, ask_price, ask_lots = self._quote.item()
+        bid_price, bid_lots, ask_price, ask_lots = self._quotes[0].item()
         return Quote(bid_price or None, bid_lots, ask_price or None, ask_lots)
 
 

@@ -5,12 +5,12 @@ by itself after a lost connection or a broken feed, and leaves every decision to
 """
 
 import asyncio
-import json
 import random
 import time
 from collections import deque
 from typing import Self
 
+from pydantic_core import from_json, to_json
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
@@ -158,7 +158,7 @@ class ExchangeClient:
         symbol = str(message.get("symbol", ""))
         self._pending[request_id] = (future, message["op"], symbol, time.perf_counter_ns())
         try:
-            await socket.send(json.dumps({**message, "id": request_id}))
+            await socket.send(to_json({**message, "id": request_id}), text=True)
         except ConnectionClosed as error:
             self._pending.pop(request_id, None)
             raise Unreachable("the connection is lost") from error
@@ -279,7 +279,7 @@ class ExchangeClient:
         try:
             async for frame in socket:
                 try:
-                    message = json.loads(frame)
+                    message = from_json(frame)
                     if "re" in message:
                         self._take_reply(message)
                     elif message["channel"] == "book":

@@ -9,6 +9,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -65,12 +66,16 @@ class Policy:
         weights = self.card["task"].get("predictor")
         return np.array(weights, np.float64) if weights else None
 
+    @cached_property
+    def _sizes(self) -> npt.NDArray[np.int64]:
+        return np.array(self.card["output"]["sizes"], np.int64)
+
     def act(self, observation: Floats) -> npt.NDArray[Any]:
         """The greedy action for one observation (n_features,): int64 choices, or a box's floats."""
         outputs = self.network(observation)
         output = self.card["output"]
         if output["kind"] == "choices":
-            return choices(outputs, np.array(output["sizes"], np.int64))
+            return choices(outputs, self._sizes)
         if output["kind"] == "joint":
             return np.array(np.unravel_index(outputs.argmax(), output["sizes"]), np.int64)
         low, high = (np.array(output[name], np.float32) for name in ("low", "high"))

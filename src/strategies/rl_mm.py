@@ -64,4 +64,4 @@ class RLMarketMaker:
 
     def decide(self, view: View) -> Quote:
         action = self.policy.act(self._features.observe(view))
-        return self._actions.quote(action, view, self._features.history)
+        return self._actions.quote(action, view, self._features.histories)

@@ -15,7 +15,7 @@ from strategies.record import FILL, SAMPLE, Rows
 from strategies.strategy import Resting, Strategy, View, decision
 
 VOLATILITY_MEMORY_S = 60.0  # time constant of the running estimate
-ACCOUNT_FIELDS = ACCOUNT.names or ()
+POSITION_MAX = (ACCOUNT.names or ()).index("position_max")
 
 
 class Observer:
@@ -30,9 +30,12 @@ class Observer:
     def mid_twice(self, depth: Any) -> int:
         """Best bid + best ask in ticks; the last known (at first: the last trade) without both."""
         _, _, _, last_price, bids, _, asks, _ = depth.item()
-        if bids[0] and asks[0]:
-            return int(bids[0]) + int(asks[0])
-        return self._mid_twice or 2 * int(last_price)
+        return self._mid_of(int(bids[0]), int(asks[0]), last_price)
+
+    def _mid_of(self, best_bid: int, best_ask: int, last_price: int) -> int:
+        if best_bid and best_ask:
+            return best_bid + best_ask
+        return self._mid_twice or 2 * last_price
 
     def view(
         self,
@@ -45,28 +48,30 @@ class Observer:
         """What a trader sees now. end_ns: market time when the run ends, 0 when it is open."""
         # all fields at once: one by one they cost more than most decisions
         time_ns, bought, sold, last_price, *levels = depth.item()
-        own = dict(zip(ACCOUNT_FIELDS, account.item(), strict=True))
+        own = account.item()
+        position, cash, fees = own[:3]
         first = self._time_ns < 0
         taken = (0, 0) if first else (bought - self._bought, sold - self._sold)
-        self._remember_mid(self.mid_twice(depth), time_ns)
-        self._bought, self._sold = bought, sold
         bids, asks = _levels(*levels[:2]), _levels(*levels[2:])
+        best_bid, best_ask = bids[0][0] if bids else None, asks[0][0] if asks else None
+        self._remember_mid(self._mid_of(best_bid or 0, best_ask or 0, last_price), time_ns)
+        self._bought, self._sold = bought, sold
         return View(
             time_ns=time_ns,
             time_left_s=max(end_ns - time_ns, 0) / 1e9 if end_ns else inf,
             mid=self._mid_twice / 2,
-            best_bid=bids[0][0] if bids else None,
-            best_ask=asks[0][0] if asks else None,
+            best_bid=best_bid,
+            best_ask=best_ask,
             bids=bids,
             asks=asks,
             last_price=last_price,
             bought=taken[0],
             sold=taken[1],
             volatility=(self._variance / self._weight) ** 0.5 if self._weight > 0 else 0.0,
-            position=own["position"],
-            cash=own["cash"],
-            fees=own["fees"],
-            position_max=own["position_max"],
+            position=position,
+            cash=cash,
+            fees=fees,
+            position_max=own[POSITION_MAX],
             own_bid=own_bid,
             own_ask=own_ask,
             depth=_copy(depth, DEPTH),
@@ -85,8 +90,10 @@ class Observer:
 
 
 def _levels(prices: Any, quantities: Any) -> tuple[tuple[int, int], ...]:
-    pairs = zip(prices.tolist(), quantities.tolist(), strict=True)
-    return tuple(pair for pair in pairs if pair[1] > 0)
+    """The levels there are, (price, lots), best first: those that are not come last, with 0 lots."""
+    lots = quantities.tolist()
+    n = lots.index(0) if 0 in lots else len(lots)
+    return tuple(zip(prices.tolist()[:n], lots, strict=False))
 
 
 def _copy(record: Any, dtype: np.dtype[Any]) -> Any:
@@ -117,8 +124,8 @@ class Trader:
         self, depth: Any, account: Any, own_bid: Resting | None, own_ask: Resting | None
     ) -> list[Command]:
         """Let the strategy decide on what is seen now; the commands that bring its wish about."""
-        self.sample(depth, account)
         view = self.observer.view(depth, account, own_bid, own_ask, self.end_ns)
+        self.samples.append((view.time_ns, view.position, view.cash, view.fees, int(2 * view.mid)))
         return wanted_commands(decision(self.strategy, view), own_bid, own_ask)
 
     def count_order(self, quantity: int) -> None:
