@@ -3,10 +3,11 @@
     python scripts/bench_env.py [--json] [--seconds 2]
 
 A step is: an action read as a quote, the quote into the book, ten background orders on average, the
-full depth, features and reward. Actions are random near the touch, so quotes change all the time and
-trade. Resets are counted: episodes end and begin during the measurement. Beside it, for scale: the
-same market under nobody's quote, and a step in the style of vectorized arithmetic without a book
-(mid as a random walk, fills by an exponential of the distance), as model-based gyms have it.
+full depth, features (the preset `extended` but for one figure) and reward. Actions are random near
+the touch, so quotes change all the time and trade. Resets are counted: episodes end and begin during
+the measurement. Beside it, for scale: the same market under nobody's quote, and a step in the style
+of vectorized arithmetic without a book (mid as a random walk, fills by an exponential of the
+distance), as model-based gyms have it.
 """
 
 import argparse
@@ -48,6 +49,8 @@ def measure(seconds: float, config: TaskConfig) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for n in BATCHES:
         results[f"batch_{n}_steps_per_s"] = best(batch_stepper(n, config), n, seconds)
+    default = batch_stepper(256, config.change(features="default"))
+    results["batch_256_default_features_steps_per_s"] = best(default, 256, seconds)
     results["steps_per_s_per_core"] = max(results[f"batch_{n}_steps_per_s"] for n in BATCHES[1:])
     results["single_env_steps_per_s"] = best(single_stepper(config), 1, seconds)
     results["vector_env_256_steps_per_s"] = best(vector_stepper(256, config), 256, seconds)
@@ -151,14 +154,14 @@ def arithmetic_stepper(n: int) -> Callable[[int], Any]:
 
 
 def orders_per_step(n: int) -> float:
-    """Orders and cancelations of the crowd that the market really took in a step."""
+    """Orders and cancelations of the crowd in a step, on average."""
     batch = MarketBatch(n)
     batch.reset()
-    idle, before = np.zeros((n, 4)), batch.markets["sequence"].sum()
-    n_steps = 100
+    idle, n_steps, n_orders = np.zeros((n, 4)), 900, 0
     for _ in range(n_steps):
         batch.step_quotes(idle)
-    return float(batch.markets["sequence"].sum() - before) / (n * n_steps)
+        n_orders += int(batch.markets["flow"]["n_orders"].sum())
+    return n_orders / (n * n_steps)
 
 
 if __name__ == "__main__":

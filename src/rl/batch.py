@@ -4,7 +4,7 @@
 done in its own way. Row i comes out as that market alone would, byte for byte.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exchange.engine.accounts import set_default_limits
+from exchange.engine.kernel import entry_point
 from exchange.engine.participants import FlowKind
 from exchange.engine.records import (
     TRAINING_MARKET,
@@ -93,6 +94,7 @@ class MarketBatch:
         self.n_episodes = np.zeros(n, np.int64)  # begun so far, a row
         self._all_begun = False  # known, so that a step need not look at every row
         self._backwards = False  # the order in which a step goes through the rows
+        self._step_rows: Callable[..., Any] | None = None  # compiled for these arrays
         self.markets = blank_records(n, dtype)
         self.histories = new_histories(n)
         self.episodes = blank_records(n, EPISODE)
@@ -141,7 +143,7 @@ class MarketBatch:
         """The rows that are meant. A mask that is none would be read beyond its end."""
         if mask is None:
             return self._all
-        rows = np.asarray(mask)
+        rows = np.ascontiguousarray(mask)
         if rows.dtype != np.bool_ or rows.shape != (self.n,):
             raise ValueError(f"a mask is bool ({self.n},), this one {rows.dtype} {rows.shape}")
         return rows
@@ -263,7 +265,10 @@ class MarketBatch:
             step_recorded_rows(*arrays, self._recorded.messages, self._recorded.orders)
         elif self.n_threads == 1:
             self._backwards = not self._backwards
-            step_rows(*arrays, self._backwards)
+            if self._step_rows is None:
+                types = tuple(map(numba.typeof, (*arrays, self._backwards)))
+                self._step_rows = entry_point(step_rows, types)
+            self._step_rows(*arrays, self._backwards)
         else:
             self._step_parallel(arrays)
         return self.observations, self.rewards, self.ended
@@ -297,6 +302,8 @@ class MarketBatch:
         episode = dict(zip(EPISODE_FIELDS, self.episodes[row].item(), strict=True))
         n_steps, ordered = max(episode["n_steps"], 1), episode["lots_ordered"]
         pnl, capital = episode["equity"], self._capital(row)
+        account = self.markets["accounts"][row, AGENT]
+        lots_filled = int(account["bought"] + account["sold"])
         return {
             "pnl": pnl,
             "pnl_pct": 100 * pnl / capital,
@@ -307,10 +314,10 @@ class MarketBatch:
             "spread_captured": episode["spread_captured"],
             "mean_abs_position": episode["positions"] / n_steps,
             "max_abs_position": episode["position_max"],
-            "position": int(self.episodes["step"]["position"][row]),
-            "n_fills": episode["n_fills"],
-            "lots_filled": episode["lots_filled"],
-            "fill_rate": episode["lots_filled"] / ordered if ordered else 0.0,
+            "position": int(account["position"]),
+            "n_fills": int(account["n_fills"]),
+            "lots_filled": lots_filled,
+            "fill_rate": lots_filled / ordered if ordered else 0.0,
             "seed": int(episode_seed(self.seeds[row], self.n_episodes[row] - 1)),
         }
 

@@ -52,12 +52,10 @@ EPISODE = np.dtype(
     (
         np.record,
         [
-            ("n_steps", np.int64),
-            ("n_steps_max", np.int64),
-            ("end_ns", np.int64),
-            ("cash", np.int64),  # at the last observation
-            ("fees", np.int64),
-            ("step", STEP),
+            ("n_steps", np.int32),
+            ("n_steps_max", np.int32),
+            ("fees", np.int64),  # at the last observation
+            ("ahead", np.float64),  # as STEP has it
             ("reward", np.float64),  # sum
             ("equity", np.float64),  # tick-lots, after fees, at the mark
             ("equity_max", np.float64),
@@ -66,44 +64,56 @@ EPISODE = np.dtype(
             ("spread_captured", np.float64),
             ("positions", np.int64),  # sum of |position|
             ("position_max", np.int64),  # largest |position|
-            ("n_orders", np.int64),  # accepted
             ("lots_ordered", np.int64),
-            ("n_refused", np.int64),  # quotes or their sides
-            ("lots_filled", np.int64),
-            ("n_fills", np.int64),
-            # last, as without latency only the first of them is ever used
-            ("wanted", OWN_QUOTE, (LATENCY_STEPS_MAX + 1,)),  # decided, not yet in the market
+            ("n_orders", np.int32),  # accepted
+            ("n_refused", np.int32),  # quotes or their sides
+            # decided, not yet in the market; last, as without latency it is not used
+            ("waiting", OWN_QUOTE, (LATENCY_STEPS_MAX + 1,)),
+            ("_pad", np.uint8, (8,)),  # whole lines of the caches
+        ],
+    )
+)
+
+# What one step of a market needs for a moment, the same memory for all rows.
+SCRATCH = np.dtype(
+    (
+        np.record,
+        [
+            ("wanted", OWN_QUOTE),
+            ("depth", DEPTH),
+            ("own", OWN_QUOTE),
+            ("step", STEP),
+            ("raw", np.float64, (N_FEATURES,)),
         ],
     )
 )
 
 
 @kernel
-def act(market, i, task, actions, history, episode):
+def act(market, i, task, actions, history, episode, scratch):
     """What the action of row i asks for waits for its time; what has waited is placed."""
-    wanted = episode.wanted[place_in_ring(episode.n_steps, task.latency_steps)]
-    unit_lots = task.unit_lots
+    wanted, unit_lots = scratch.wanted, task.unit_lots
     limit = min(task.position_max * unit_lots, market.accounts[AGENT].position_max)
     write_quote(task.action_kind, actions, i, history, limit, task.skew, unit_lots, wanted)
-    if episode.n_steps >= task.latency_steps:
-        decided = episode.n_steps - task.latency_steps
-        ready = episode.wanted[place_in_ring(decided, task.latency_steps)]
-        place(market, history.own, episode, ready)
+    if task.latency_steps == 0:
+        place(market, history.own, episode, wanted)
+    else:
+        n_places, n_steps = task.latency_steps + 1, episode.n_steps
+        episode.waiting[n_steps % n_places] = wanted
+        if n_steps >= task.latency_steps:
+            ready = episode.waiting[(n_steps - task.latency_steps) % n_places]
+            place(market, history.own, episode, ready)
     episode.n_steps += 1
 
 
 @kernel
 def see(market, task, predictor, history, episode, scratch):
     """Observe the market after it has moved."""
-    episode.step.mark_before = 0.5 * history.mid_twice
-    episode.step.position_before = history.position
+    step = scratch.step
+    step.mark_before = 0.5 * history.mid_twice
+    step.position_before = history.position
+    step.cash_change = -history.cash  # what is there now is added in `settle_step`
     look(market, task, predictor, history, episode, scratch)
-
-
-@kernel
-def place_in_ring(n_steps, latency_steps):
-    """Where the quote decided at a step waits; without latency no division is spent on it."""
-    return n_steps % (latency_steps + 1) if latency_steps > 0 else 0
 
 
 @kernel
@@ -121,12 +131,8 @@ def send(market, episode, wanted):
     """Enter a quote. Not inlined, which compiles sooner and runs as fast."""
     account = market.accounts[AGENT]
     bid_before, ask_before = account.bid_quote_id, account.ask_quote_id
-    bid, bid_lots, ask, ask_lots = (
-        wanted.bid_price,
-        wanted.bid_quantity,
-        wanted.ask_price,
-        wanted.ask_quantity,
-    )
+    bid, bid_lots = np.int64(wanted.bid_price), np.int64(wanted.bid_quantity)
+    ask, ask_lots = np.int64(wanted.ask_price), np.int64(wanted.ask_quantity)
     market.n_events = 0
     quote_unlimited(market, AGENT, bid, bid_lots, ask, ask_lots, QUOTE_OPTIONS, 0)
     count_order(episode, account.bid_quote_id, bid_before, bid_lots)
@@ -152,21 +158,16 @@ def count_order(episode, order_id, id_before, quantity):
 
 
 @kernel
-def new_scratch():
-    """What one look at a market needs for a moment: a DEPTH, an OWN_QUOTE and all features."""
-    return np.zeros(1, DEPTH), np.zeros(1, OWN_QUOTE), np.zeros(N_FEATURES)
-
-
-@kernel
 def look(market, task, predictor, history, episode, scratch):
     """See the market: depth, own quote, features."""
-    depth, own, raw = scratch[0][0], scratch[1][0], scratch[2]
+    depth, own = scratch.depth, scratch.own
     write_depth(market, depth)
     account = market.accounts[AGENT]
     write_own_side(market, account.bid_quote_id, own, True)
     write_own_side(market, account.ask_quote_id, own, False)
-    time_left_s = max(episode.end_ns - market.now_ns, 0) / 1e9
-    observe(depth, account, own, time_left_s, task.unit_lots, history, predictor, raw)
+    n_left = max(task.episode_steps - episode.n_steps, 0)
+    time_left_s = n_left * task.step_ns / 1e9
+    observe(depth, account, own, time_left_s, task.unit_lots, history, predictor, scratch.raw)
 
 
 @kernel
@@ -182,23 +183,23 @@ def write_own_side(market, order_id, own, is_bid):
 
 
 @kernel
-def settle_step(market, task, history, episode):
+def settle_step(market, task, history, episode, scratch):
     """What the step was worth; the episode's account is carried on."""
     account = market.accounts[AGENT]
-    step = episode.step
+    step = scratch.step
     step.position = account.position
-    step.cash_change = account.cash - episode.cash
+    step.cash_change += account.cash
     step.fees_change = account.fees - episode.fees
     step.mark = 0.5 * history.mid_twice
     step.entry = history.entry
     step.value = market.flow.value
     step.volatility = max(history.variance, 0.0) ** 0.5
     step.equity_clip = task.equity_clip
-    step.ahead_before = step.ahead
-    step.ahead += equity_change_clipped(step) - task.pnl_target
+    step.ahead_before = episode.ahead
+    step.ahead = episode.ahead + (equity_change_clipped(step) - task.pnl_target)
+    episode.ahead = step.ahead
     step.is_last = 1 if episode.n_steps >= episode.n_steps_max else 0
     reward = task.reward_scale * weigh(step, task.weights)
-    episode.cash = account.cash
     episode.fees = account.fees
     episode.reward += reward
     keep_account(account, step, episode)
@@ -218,8 +219,6 @@ def keep_account(account, step, episode):
     )
     episode.positions += abs(step.position)
     episode.position_max = max(episode.position_max, abs(step.position))
-    episode.lots_filled = account.bought + account.sold
-    episode.n_fills = account.n_fills
 
 
 @kernel
@@ -244,25 +243,29 @@ def step_rows(
     nearest instruction cache: 4 % faster than one row after the other. Rows do not depend on each other,
     so what was used last comes first where that can be chosen: a chunk moves in the other direction than
     it acts and looks, and with `backwards` in every other step the last chunk begins. Where the caches
-    hold a part of the batch only, that part is then found there; 5 % faster with 256 rows.
+    hold a part of the batch only, that part is then found there; 5 % faster with 256 rows. Rows are
+    unsigned: of a signed index numba asks whether it counts from the end.
     """
-    scratch, n_first = new_scratch(), n_leading(columns)
+    scratch, n_first = np.zeros(1, SCRATCH), n_leading(columns)
     n_chunks = (len(markets) + CHUNK - 1) // CHUNK
     for k in range(n_chunks):
         first = CHUNK * (n_chunks - 1 - k if backwards else k)
         last = min(first + CHUNK, len(markets))
-        for i in range(first, last):
+        for j in range(first, last):
+            i = np.uint64(j)
             if active[i]:
-                act(markets[i], i, task[0], actions, histories[i], episodes[i])
-        for i in range(last - 1, first - 1, -1):
+                act(markets[i], i, task[0], actions, histories[i], episodes[i], scratch[0])
+        for j in range(last - 1, first - 1, -1):
+            i = np.uint64(j)
             if active[i]:
                 advance_market(markets[i], markets[i].now_ns + task[0].step_ns)
-        for i in range(first, last):
+        for j in range(first, last):
+            i = np.uint64(j)
             if active[i]:
                 market, history, episode = markets[i], histories[i], episodes[i]
-                see(market, task[0], predictor, history, episode, scratch)
-                rewards[i] = settle_step(market, task[0], history, episode)
-                choose(scratch[2], columns, n_first, observations, i)
+                see(market, task[0], predictor, history, episode, scratch[0])
+                rewards[i] = settle_step(market, task[0], history, episode, scratch[0])
+                choose(scratch[0].raw, columns, n_first, observations, i)
                 ended[i] = episode.n_steps >= episode.n_steps_max
 
 
@@ -349,7 +352,6 @@ def begin_rows(
 def begin_episode(market, i, task, columns, predictor, history, episode, observations):
     """The market stands where an episode begins: note how long it lasts, look for the first time."""
     episode.n_steps_max = task.episode_steps
-    episode.end_ns = market.now_ns + task.episode_steps * task.step_ns
-    scratch = new_scratch()
-    look(market, task, predictor, history, episode, scratch)
-    choose(scratch[2], columns, n_leading(columns), observations, i)
+    scratch = np.zeros(1, SCRATCH)
+    look(market, task, predictor, history, episode, scratch[0])
+    choose(scratch[0].raw, columns, n_leading(columns), observations, i)

@@ -2,11 +2,13 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from exchange.engine.kernel import kernel
 from exchange.simulation.recorded.apply import Orders, open_market
 from exchange.simulation.recorded.flow import advance_flow
 from exchange.simulation.recorded.messages import Array
-from rl.step import act, begin_episode, new_scratch, see, settle_step
+from rl.step import SCRATCH, act, begin_episode, see, settle_step
 from strategies.observe import choose, n_leading
 
 
@@ -50,15 +52,15 @@ def step_recorded_rows(
     rows,
 ):
     """`rl.step.step_rows`, with messages of the recording for participants."""
-    scratch, n_first = new_scratch(), n_leading(columns)
+    scratch, n_first = np.zeros(1, SCRATCH), n_leading(columns)
     for i in range(len(markets)):
         if active[i]:
             market, history, episode = markets[i], histories[i], episodes[i]
-            act(market, i, task[0], actions, history, episode)
+            act(market, i, task[0], actions, history, episode, scratch[0])
             advance_recorded(markets, i, messages, rows, market.now_ns + task[0].step_ns)
-            see(market, task[0], predictor, history, episode, scratch)
-            rewards[i] = settle_step(market, task[0], history, episode)
-            choose(scratch[2], columns, n_first, observations, i)
+            see(market, task[0], predictor, history, episode, scratch[0])
+            rewards[i] = settle_step(market, task[0], history, episode, scratch[0])
+            choose(scratch[0].raw, columns, n_first, observations, i)
             ended[i] = episode.n_steps >= episode.n_steps_max
 
 

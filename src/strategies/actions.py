@@ -65,7 +65,7 @@ def write_quote(kind, actions, i, history, position_max, skew, unit_lots, quote)
         bid_lots = ask_lots = quantity_of(kind, actions[i, 2]) * unit_lots
     bid_lots = min(bid_lots, position_max - position)
     ask_lots = min(ask_lots, position_max + position)
-    has_bid = (bid_lots > 0) & (bid > 0)
+    has_bid = (bid_lots > 0) & (bid > 0) & (bid <= PRICE_MAX)
     has_ask = (ask_lots > 0) & (ask > 0) & (ask <= PRICE_MAX)
     quote.bid_price, quote.bid_quantity = bid if has_bid else 0, bid_lots if has_bid else 0
     quote.ask_price, quote.ask_quantity = ask if has_ask else 0, ask_lots if has_ask else 0

@@ -14,6 +14,7 @@ from exchange.engine.records import DEPTH, N_DEPTH
 
 GRID_NS = 250_000_000  # returns look back on a grid of a quarter of a second
 N_GRID = 32  # its points kept; a power of two
+N_NEAR = 3  # levels among which an own order mostly is
 AHEAD_UNKNOWN = 1_000  # lots before an own order beyond the visible levels
 ELAPSED_NS_MIN = 1_000_000  # two looks at one moment must not divide by 0
 
@@ -25,10 +26,10 @@ OWN_QUOTE = np.dtype(
     (
         np.record,
         [
-            ("bid_price", np.int64),  # ticks; 0 when no bid rests
-            ("bid_quantity", np.int64),  # lots
-            ("ask_price", np.int64),
-            ("ask_quantity", np.int64),
+            ("bid_price", np.int32),  # ticks; 0 when no bid rests
+            ("bid_quantity", np.int32),  # lots
+            ("ask_price", np.int32),
+            ("ask_quantity", np.int32),
         ],
     )
 )
@@ -43,15 +44,15 @@ HISTORY = np.dtype(
             ("mid_twice", np.int64),  # best bid + best ask of the others; the last one known
             ("change_twice", np.int64),  # of it, since the observation before
             ("bid_price", np.int64),  # best of the others, ticks; 0 when that side is empty
-            ("bid_quantity", np.int64),
             ("ask_price", np.int64),
-            ("ask_quantity", np.int64),
+            ("bid_quantity", np.int32),
+            ("ask_quantity", np.int32),
             ("position", np.int64),
             ("cash", np.int64),
             ("own_bought", np.int64),
             ("own_sold", np.int64),
-            ("bid_ahead", np.int64),  # lots before the own bid, at most
-            ("ask_ahead", np.int64),
+            ("bid_ahead", np.int32),  # lots before the own bid, at most
+            ("ask_ahead", np.int32),
             ("entry", np.float64),  # average entry price of the position, ticks; 0 when flat
             ("flow_fast", np.float64),
             ("flow_medium", np.float64),
@@ -88,11 +89,12 @@ def remember(depth, account, own, history):
     first = history.n_seen == 0
     mid_before = history.mid_twice
     flow = read_others(depth, own, history, first)
-    update_ahead(depth, account, own, history, first)
+    at_own_prices = update_ahead(depth, account, own, history, first)
     update_entry(account, history, 0.5 * mid_before, first)
     update_averages(depth, history, flow, mid_before, first)
     update_grid(history, depth.time_ns, mid_before, first)
     history.change_twice = 0 if first else history.mid_twice - mid_before
+    return at_own_prices
 
 
 @kernel
@@ -199,6 +201,8 @@ def update_ahead(depth, account, own, history, first):
     only bring it forward, and once a part of it is filled it is the first.
     """
     before = history.own
+    at_bid = lots_at(depth.bid_price, depth.bid_quantity, own.bid_price)
+    at_ask = lots_at(depth.ask_price, depth.ask_quantity, own.ask_price)
     history.bid_ahead = ahead(
         own.bid_price,
         own.bid_quantity,
@@ -206,7 +210,7 @@ def update_ahead(depth, account, own, history, first):
         before.bid_quantity,
         history.bid_ahead,
         lots_at(history.depth.bid_price, history.depth.bid_quantity, own.bid_price),
-        lots_at(depth.bid_price, depth.bid_quantity, own.bid_price),
+        at_bid,
         account.bought > history.own_bought,
         first,
     )
@@ -217,10 +221,11 @@ def update_ahead(depth, account, own, history, first):
         before.ask_quantity,
         history.ask_ahead,
         lots_at(history.depth.ask_price, history.depth.ask_quantity, own.ask_price),
-        lots_at(depth.ask_price, depth.ask_quantity, own.ask_price),
+        at_ask,
         account.sold > history.own_sold,
         first,
     )
+    return at_bid, at_ask
 
 
 @kernel
@@ -239,15 +244,27 @@ def ahead(
 
 @kernel
 def lots_at(prices, quantities, price):
-    """Lots at a price; AHEAD_UNKNOWN when it lies beyond the visible levels.
+    """Lots at a price, 0 for no price; AHEAD_UNKNOWN when it lies beyond the visible levels.
 
-    All levels are looked at: a loop that ends at a random place costs more than its rest.
+    Of the near levels all are looked at: a loop that ends at a random place costs more than its rest.
     """
-    lots, wanted = 0, np.int32(price)
+    wanted, away = np.int32(price), abs(price - prices[0])
+    if away <= abs(prices[N_NEAR - 1] - prices[0]) or price == 0:
+        lots = 0
+        for i in range(N_NEAR):
+            lots += quantities[i] * (prices[i] == wanted)
+        return lots
+    return lots_afar(prices, quantities, wanted, away)
+
+
+@kernel(inline=False)
+def lots_afar(prices, quantities, wanted, away):
+    """`lots_at` for a price behind the near levels, which is `away` ticks from the best one."""
+    lots = 0
     for i in range(N_DEPTH):
         lots += quantities[i] * (prices[i] == wanted)
-    best, last = prices[0], prices[N_DEPTH - 1]
-    is_beyond = (last != 0) & (price != 0) & (abs(price - best) > abs(last - best))
+    last = prices[N_DEPTH - 1]
+    is_beyond = (last != 0) & (away > abs(last - prices[0]))
     return AHEAD_UNKNOWN if is_beyond else lots
 
 

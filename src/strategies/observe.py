@@ -103,8 +103,8 @@ def observe(depth, account, own, time_left_s, unit_lots, history, predictor, raw
     in units of so many. predictor: float64 (n_hidden, n_inputs +
     2), see `write_score`; no rows when there is none.
     """
-    remember(depth, account, own, history)
-    write_market_features(depth, own, history, raw)
+    at_own_prices = remember(depth, account, own, history)
+    write_market_features(depth, own, at_own_prices, history, raw)
     write_private_features(own, history, time_left_s, unit_lots, raw)
     write_score(predictor, raw)
     turn_page(depth, own, history)
@@ -117,7 +117,7 @@ def scaled(raw, i):
 
 
 @kernel
-def write_market_features(depth, own, history, raw):
+def write_market_features(depth, own, at_own_prices, history, raw):
     """What the feed shows, without the own quote."""
     bid_lots, ask_lots = history.bid_quantity, history.ask_quantity
     mid_twice = history.mid_twice
@@ -133,7 +133,7 @@ def write_market_features(depth, own, history, raw):
     raw[HALF_TICK] = mid_twice & 1
     raw[BID_QUEUE] = sqrt(bid_lots)
     raw[ASK_QUEUE] = sqrt(ask_lots)
-    write_depth_features(depth, own, raw)
+    write_depth_features(depth, own, at_own_prices, raw)
     point = depth.time_ns // GRID_NS
     mids = history.mids_twice
     raw[RETURN_1S] = 0.5 * (mid_twice - mids[(point - ONE_SECOND) & (N_GRID - 1)])
@@ -143,26 +143,28 @@ def write_market_features(depth, own, history, raw):
 
 
 @kernel
-def write_depth_features(depth, own, raw):
+def write_depth_features(depth, own, at_own_prices, raw):
     """Lots on the best levels of each side."""
-    bids = sum_side(depth.bid_price, depth.bid_quantity, own.bid_price, own.bid_quantity)
-    asks = sum_side(depth.ask_price, depth.ask_quantity, own.ask_price, own.ask_quantity)
+    at_bid, at_ask = at_own_prices
+    bids = sum_side(depth.bid_price, depth.bid_quantity, own.bid_price, own.bid_quantity, at_bid)
+    asks = sum_side(depth.ask_price, depth.ask_quantity, own.ask_price, own.ask_quantity, at_ask)
     raw[BID_DEPTH] = sqrt(bids)
     raw[ASK_DEPTH] = sqrt(asks)
     raw[DEPTH_IMBALANCE] = (bids - asks) / max(bids + asks, 1)
 
 
 @kernel
-def sum_side(prices, quantities, own_price, own_quantity):
+def sum_side(prices, quantities, own_price, own_quantity, at_own_price):
     """Others' lots on their best levels: where the own order is alone on one, the next one counts.
 
     Live, a fill may show in the book before it is known of the own order: never below 0.
     """
-    total, at_own_price, own = 0, 0, np.int32(own_price)
+    total = 0
     for i in range(N_LEVELS_SUMMED):
         total += quantities[i]
-        at_own_price += quantities[i] * (prices[i] == own)
-    own_lots, next_lots = min(own_quantity, at_own_price), quantities[N_LEVELS_SUMMED]
+    is_summed = abs(own_price - prices[0]) <= abs(prices[N_LEVELS_SUMMED - 1] - prices[0])
+    own_lots = min(own_quantity, at_own_price) if is_summed else 0
+    next_lots = quantities[N_LEVELS_SUMMED]
     is_alone = (own_lots == at_own_price) & (own_lots > 0)
     return total - own_lots + (next_lots if is_alone else 0)
 

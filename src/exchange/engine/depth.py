@@ -37,28 +37,28 @@ def write_side(market, best, step, rows, prices, quantities):
     there, bit by bit, without a question that could be guessed wrongly; what lies further away is
     looked for one by one. Row 0, which holds nothing, stands for a level that is not there.
     """
+    price_base = market.price_base
     for i in range(N_DEPTH):
-        row = best + step * lowest_bit(rows) if rows != 0 else 0
-        prices[i] = row + market.price_base if row != 0 else 0
-        quantities[i] = market.levels[row].quantity
+        if rows != 0:
+            row = best + step * lowest_bit(rows)
+            prices[i] = row + price_base
+            quantities[i] = market.levels[np.uint64(row)].quantity
+        else:
+            prices[i] = quantities[i] = 0
         rows = without_lowest_bit(rows)
     if prices[N_DEPTH - 1] == 0 and best != 0:
-        write_far_levels(market, step, prices, quantities)
+        write_far_levels(market, best, step, prices, quantities)
 
 
-@kernel(inline=False)
-def write_far_levels(market, step, prices, quantities):
-    """Complete a side with levels of which some are more than 63 rows from the best."""
-    n = 1
-    while n < N_DEPTH and prices[n] != 0:
-        n += 1
-    row = np.int64(prices[n - 1]) - market.price_base
-    while n < N_DEPTH:
-        row = occupied_row_above(market, row) if step > 0 else occupied_row_below(market, row)
-        if row == 0:
-            break
-        prices[n], quantities[n] = row + market.price_base, market.levels[row].quantity
-        n += 1
+@kernel
+def write_far_levels(market, best, step, prices, quantities):
+    """`write_side` where some of the levels are more than 63 rows from the best."""
+    row = best
+    for i in range(N_DEPTH):
+        prices[i] = row + market.price_base if row != 0 else 0
+        quantities[i] = market.levels[row].quantity
+        if row != 0:
+            row = occupied_row_above(market, row) if step > 0 else occupied_row_below(market, row)
 
 
 @batch_kernel

@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 from exchange.engine import commands
 from exchange.engine.codes import RejectReason
 from exchange.engine.commands import begin
-from exchange.engine.kernel import kernel
+from exchange.engine.kernel import entry_point, kernel
 from exchange.engine.records import Markets
 from exchange.engine.whole import WHOLE, plain
 
@@ -58,12 +58,8 @@ class Door:
 
 def _bound_calls(markets: Markets) -> list[Call]:
     address, n = markets.ctypes.data, len(markets)
-    return [partial(_entry_point(call), address, n) for call in _compiled_calls(markets.dtype)]
-
-
-def _entry_point(call: Any) -> Call:
-    """The compiled function itself: numba's choice among argument types takes half of a call."""
-    return call.overloads[call.signatures[0]].entry_point  # type: ignore[no-any-return]
+    calls = [entry_point(call, call.signatures[0]) for call in _compiled_calls(markets.dtype)]
+    return [partial(call, address, n) for call in calls]
 
 
 def _plain_calls(markets: Markets) -> list[Call]:
@@ -107,7 +103,7 @@ def _signature(n_integers: int) -> Any:
 
 
 @lru_cache
-def _compiled_calls(dtype: np.dtype[Any]) -> list[Call]:
+def _compiled_calls(dtype: np.dtype[Any]) -> list[Any]:
     """Compile the calls for markets of one dtype, or load them from the cache."""
 
     @kernel(signature=_signature(7))

@@ -111,3 +111,17 @@ def batch_kernel(function: Callable[..., Any]) -> Any:
         return numba.njit(
             cache=True, nogil=True, error_model="numpy", fastmath=False, parallel=True
         )(function)
+
+
+def entry_point(compiled: Any, signature: Any) -> Callable[..., Any]:
+    """A kernel for arguments of these types, without numba's choice among types: a microsecond of a call.
+
+    Nobody checks the arguments of the calls then: each must be of its type, an array of the same dtype,
+    dimensions and layout.
+    """
+    if numba.config.DISABLE_JIT:
+        return compiled  # type: ignore[no-any-return]
+    if signature not in compiled.overloads:
+        compiled.compile(signature)
+    call: Callable[..., Any] = compiled.overloads[signature].entry_point
+    return call
