@@ -38,7 +38,7 @@ def test_over_arrays_a_maker_sends_the_very_orders_that_its_class_sends(maker):
         markets = new_simulated_markets(1, [seed])
         run_backtest(markets, [Entrant(maker, AGENT)], N_STEPS)
         assert state(batch.markets[i]) == state(markets[0])
-    assert batch.episodes["n_fills"].sum() > 10
+    assert batch.markets["accounts"]["n_fills"][:, AGENT].sum() > 10
 
 
 def test_episodes_come_out_in_the_order_of_their_seeds_whatever_the_batch():

@@ -156,20 +156,41 @@ def test_live_features_and_orders_are_those_of_training_byte_for_byte(action, un
 
     assert strategy.seen == shown[:-1]
     assert state(batch.markets[0]) == state(markets[0])
-    episode, metrics = batch.episodes[0], trader.metrics()
-    assert (episode["n_fills"], episode["lots_ordered"]) == (metrics.n_fills, trader.lots_ordered)
+    metrics = trader.metrics()
+    assert batch.summary(0)["n_fills"] == metrics.n_fills
+    assert batch.episodes["lots_ordered"][0] == trader.lots_ordered
     assert metrics.n_fills > 15
 
 
 # --- rewards --------------------------------------------------------------------------------------
 
 
+def step_told(batch, action):
+    """Step, and tell of each row what STEP says, from what can be seen before and after."""
+    history = batch.histories
+    before = {name: history[name].copy() for name in ("mid_twice", "position", "cash")}
+    ahead_before = batch.episodes["ahead"].copy()
+    batch.step(action)
+    account = batch.markets["accounts"][:, AGENT]
+    return {
+        "position_before": before["position"],
+        "position": account["position"],
+        "cash_change": account["cash"] - before["cash"],
+        "mark_before": 0.5 * before["mid_twice"],
+        "mark": 0.5 * history["mid_twice"],
+        "entry": history["entry"],
+        "value": batch.markets["flow"]["value"],
+        "volatility": np.sqrt(np.maximum(history["variance"], 0)),
+        "ahead_before": ahead_before,
+        "ahead": batch.episodes["ahead"],
+    }
+
+
 def test_the_guides_reward_is_spread_less_inventory_plus_a_little_unrealized():
     batch = MarketBatch(64, TaskConfig())
     batch.reset()
     for action in tight_actions(5, 60, 64):
-        batch.step(action)
-        step, history = batch.episodes["step"], batch.histories
+        step, history = step_told(batch, action), batch.histories
         captured = step["cash_change"] + step["mark_before"] * (
             step["position"] - step["position_before"]
         )
@@ -202,9 +223,8 @@ def test_every_term_alone_is_what_its_name_says():
         batch = MarketBatch(32, config)
         batch.reset()
         for action in tight_actions(7, 30, 32):
-            batch.step(action)
+            step = step_told(batch, action)
         rewards[term] = batch.rewards.astype(np.float64) / 2
-        step = batch.episodes["step"]
     position = step["position"].astype(np.float64)
     change = step["position"] - step["position_before"]
     equity = (
@@ -254,11 +274,11 @@ def test_a_reward_can_be_scaled():
 
 
 def test_offsets_count_from_the_tightest_quote_that_does_not_cross():
-    batch = MarketBatch(50, TaskConfig(latency_steps=0))
+    batch = MarketBatch(50, TaskConfig(latency_steps=1))
     batch.reset()
     mid_twice = batch.histories["mid_twice"].copy()
     batch.step(np.tile([3, 5, 6], (50, 1)))
-    wanted = batch.episodes["wanted"][:, 0]
+    wanted = batch.episodes["waiting"][:, 0]
     assert (wanted["bid_price"] == (mid_twice - 1) // 2 - 3).all()
     assert (wanted["ask_price"] == (mid_twice + 2) // 2 + 5).all()
     assert (wanted["bid_quantity"] == 7).all()
@@ -283,7 +303,7 @@ def test_a_quote_reaches_the_market_some_steps_later():
     for _ in range(2):
         batch.step([[9, 9, 0]])
         assert own["bid_price"][0] == 0
-    asked_for = batch.episodes["wanted"][0, 0]["bid_price"]
+    asked_for = batch.episodes["waiting"][0, 0]["bid_price"]
     batch.step([[9, 9, 0]])
     assert own["bid_price"][0] == asked_for
 
@@ -372,7 +392,7 @@ def test_own_quotes_cannot_move_the_price_that_the_position_is_marked_at():
         batch.step(action)
         for i, market in enumerate(batch.markets):
             bid, ask = best_of_others(market)
-            assert batch.episodes["step"]["mark"][i] == (bid + ask) / 2
+            assert batch.histories["mid_twice"][i] == bid + ask
             inside += int(batch.depths["bid_price"][i, 0]) > bid
     assert inside > 20  # the own bid was often alone at the top
 
@@ -383,7 +403,7 @@ def test_no_quote_moves_the_mark_of_an_empty_market():
     for bid in range(10_000, 10_200, 10):
         _, rewards, _ = batch.step_quotes([[bid, 10, bid + 5, 10]])
         assert rewards[0] == 0
-        assert batch.episodes["step"]["mark"][0] == 10_000
+        assert batch.histories["mid_twice"][0] == 2 * 10_000
 
 
 def test_nobody_can_profit_by_trading_with_itself():
@@ -393,7 +413,7 @@ def test_nobody_can_profit_by_trading_with_itself():
     for _ in range(300):  # quotes that would cross those of the step before, and themselves
         prices, lots = random.integers(9_990, 10_010, (8, 2)), random.integers(0, 10, (8, 2))
         batch.step_quotes(np.stack([prices, lots], axis=2).reshape(8, 4))
-    assert (batch.episodes["n_fills"] == 0).all()
+    assert (batch.markets["accounts"]["n_fills"] == 0).all()
     assert (batch.pnl == 0).all()
     assert (batch.episodes["n_orders"] > 50).all()
 

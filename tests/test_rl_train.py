@@ -190,16 +190,16 @@ def test_a_box_of_actions_is_learned_from_nothing() -> None:
 
 @pytest.mark.parametrize("action", ["multi_discrete", "reservation"])
 def test_the_teacher_is_the_skew_maker_in_either_kind_of_action(action: str) -> None:
-    task = TASK.change(action=action, skew=0.3, position_max=50)
+    task = TASK.change(action=action, skew=0.3, position_max=50, latency_steps=1)
     batch = MarketBatch(64, task)
     batch.reset()
-    for _ in range(30):
+    for i in range(30):
         mid = batch.histories["mid_twice"] / 2
         reservation = mid - 0.3 * batch.histories["position"]
         others_bid = batch.histories["bid_price"].copy()
         others_ask = batch.histories["ask_price"].copy()
         batch.step(SkewTeacher(1.0, 0.3, 3).labels(batch))
-        quote = batch.episodes["wanted"][:, 0]
+        quote = batch.episodes["waiting"][:, i % 2]  # until the next step
         bid = np.minimum(np.floor(reservation - 1 + 1e-9), others_ask - 1)
         ask = np.maximum(np.ceil(reservation + 1 - 1e-9), others_bid + 1)
         if action == "multi_discrete":  # which stays on its own side of the mid

@@ -38,7 +38,8 @@ def quoter(maker: Maker) -> Quoter:
     reach = maker.position_max + BEYOND
 
     def quotes(batch: MarketBatch) -> Quotes:
-        n_left = np.maximum(batch.config.episode_steps - batch.episodes["n_steps"], 0)
+        n_steps = batch.episodes["n_steps"].astype(np.int64)
+        n_left = np.maximum(batch.config.episode_steps - n_steps, 0)
         left_s = n_left * batch.config.step_ns / 1e9
         rows = np.clip(batch.histories["position"], -reach, reach) + reach
         keys, places = np.unique(_horizons(maker, left_s), return_inverse=True)
