@@ -22,8 +22,8 @@ from strategies.features import (
     new_histories,
     observe_rows,
 )
-from strategies.history import OWN_QUOTE
-from strategies.observe import FEATURE_MAX, FEATURES
+from strategies.history import AHEAD_UNKNOWN, OWN_QUOTE, lots_at
+from strategies.observe import FEATURE_MAX, FEATURES, N_LEVELS_SUMMED, sum_side
 from strategies.strategy import Resting
 
 STEP_NS = 250_000_000
@@ -271,3 +271,29 @@ def test_a_predictor_of_the_wrong_shape_is_refused():
         check_predictor(np.zeros((3, 4)))
     with pytest.raises(ValueError, match="finite"):
         check_predictor(np.full((1, len(PREDICTOR_INPUTS) + 2), np.nan))
+
+
+def test_lots_at_a_price_are_those_of_all_levels_looked_through_one_by_one():
+    random = np.random.default_rng(11)
+    n_afar = n_beyond = 0
+    for _ in range(2_000):
+        n_levels, sign = int(random.integers(0, 11)), int(random.choice([-1, 1]))
+        ticks = np.cumsum(random.integers(1, 4, n_levels))
+        prices, lots = np.zeros(10, np.int32), np.zeros(10, np.int32)
+        prices[:n_levels], lots[:n_levels] = 100 + sign * ticks, random.integers(1, 30, n_levels)
+        price = int(random.choice([0, *range(60, 141)]))
+        listed = dict(zip(prices[:n_levels].tolist(), lots[:n_levels].tolist(), strict=True))
+        away = abs(price - int(prices[0]))
+        is_beyond = n_levels == 10 and price != 0 and away > abs(int(prices[9]) - int(prices[0]))
+        at_price = AHEAD_UNKNOWN if is_beyond else listed.get(price, 0)
+        assert lots_at(prices, lots, price) == at_price
+        n_afar, n_beyond = n_afar + (price in prices[3:n_levels]), n_beyond + is_beyond
+
+        own = min(5, lots[:N_LEVELS_SUMMED][prices[:N_LEVELS_SUMMED] == price].sum())
+        alone = 0 < own == listed.get(price, 0)
+        others = lots[:N_LEVELS_SUMMED].sum() - own + (lots[N_LEVELS_SUMMED] if alone else 0)
+        assert sum_side(prices, lots, price, 5 if price else 0, at_price) == (
+            others if price else lots[:N_LEVELS_SUMMED].sum()
+        )
+    assert n_afar > 10
+    assert n_beyond > 50
