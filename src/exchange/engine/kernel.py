@@ -119,9 +119,9 @@ def entry_point(compiled: Any, signature: Any) -> Callable[..., Any]:
     Nobody checks the arguments of the calls then: each must be of its type, an array of the same dtype,
     dimensions and layout.
     """
-    if numba.config.DISABLE_JIT:
-        return compiled  # type: ignore[no-any-return]
-    if signature not in compiled.overloads:
-        compiled.compile(signature)
-    call: Callable[..., Any] = compiled.overloads[signature].entry_point
+    call: Callable[..., Any] = compiled
+    if not numba.config.DISABLE_JIT:
+        if signature not in compiled.overloads:
+            compiled.compile(signature)
+        call = compiled.overloads[signature].entry_point
     return call
