@@ -1,5 +1,7 @@
 """A batch of market-making episodes: its rows, its seeds, its rewards, and the known traps."""
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -160,6 +162,25 @@ def test_live_features_and_orders_are_those_of_training_byte_for_byte(action, un
     assert batch.summary(0)["n_fills"] == metrics.n_fills
     assert batch.episodes["lots_ordered"][0] == trader.lots_ordered
     assert metrics.n_fills > 15
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda batch: pickle.loads(pickle.dumps(batch))])
+def test_a_copy_goes_on_and_begins_anew_as_the_batch_itself(copied):
+    batch = MarketBatch(3)
+    batch.reset()
+    actions = tight_actions(9, 40, 3)
+    for action in actions[:20]:
+        batch.step(action)
+    other = copied(batch)
+    for one in (batch, other):
+        for action in actions[20:30]:
+            one.step(action)
+        one.reset(np.array([True, False, True]))
+        for action in actions[30:]:
+            one.step(action)
+    assert other.markets.tobytes() == batch.markets.tobytes()
+    assert other.observations.tobytes() == batch.observations.tobytes()
+    assert other.episodes["n_steps"].tolist() == [10, 40, 10]
 
 
 # --- rewards --------------------------------------------------------------------------------------

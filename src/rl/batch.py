@@ -102,10 +102,7 @@ class MarketBatch:
         self.rewards = np.zeros(n, np.float32)
         self.ended = np.zeros(n, np.bool_)
 
-        # records are cleared by their words: numpy would go through their fields one by one
-        self._history_words = _words(self.histories)
-        self._episode_words = _words(self.episodes)
-
+        self._see_words()
         self._task = _task_record(self.config)
         self._width = WIDTHS[action_kind(self.config.action)]
         self._columns = feature_columns(self.config.features)
@@ -116,12 +113,25 @@ class MarketBatch:
         if self._recorded is None:
             self._keep_opening()
 
-    def _keep_opening(self) -> None:
-        """What every simulated episode begins with, before its seed."""
+    def _see_words(self) -> None:
+        """Records are cleared by their words: numpy would go through their fields one by one."""
+        self._history_words = _words(self.histories)
+        self._episode_words = _words(self.episodes)
         # of silent markets no event is ever written: that part stays blank
         n_words = field_offset(self.markets, "events") // WORD.itemsize
-        self._template = _words(_opened_market(self.config))[0, :n_words]
         self._market_words = _words(self.markets)[:, :n_words]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_step_rows": None}  # compiled code is not copied
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._see_words()  # those that came along are no longer the records' own
+
+    def _keep_opening(self) -> None:
+        """What every simulated episode begins with, before its seed."""
+        n_words = self._market_words.shape[1]
+        self._template = _words(_opened_market(self.config))[0, :n_words]
         self._warm_up_steps = _warm_up_steps(self.config)
 
     def reset(self, mask: Rows | None = None, seeds: Sequence[int] | None = None) -> Observations:
